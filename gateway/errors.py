@@ -1,0 +1,161 @@
+"""Every way the gateway says no, in one tree.
+
+    GatewayError
+    ├── AskedWrongly                 4xx: the caller can mend it
+    │   ├── BadRequestFraming        400 bad_request_framing
+    │   ├── BadParameter             400 bad_parameter
+    │   ├── Forbidden                403 forbidden
+    │   ├── UnknownHost              404 unknown_host
+    │   ├── UnknownEngine            404 unknown_engine
+    │   ├── UnknownPath              404 unknown_path
+    │   ├── MethodNotAllowed         405 method_not_allowed
+    │   ├── HeadTimeout              408 request_timeout
+    │   ├── EngineBusy               409 engine_busy
+    │   └── HeadTooLarge             431 request_head_too_large
+    ├── EngineTrouble                the engine could not
+    │   ├── EngineUnreachable        502 engine_unreachable
+    │   ├── EngineBroke              502 engine_broke
+    │   ├── EngineStartFailed        503 engine_start_failed
+    │   ├── EngineCoolingDown        503 engine_cooling_down
+    │   ├── EnginePutToSleep         503 engine_put_to_sleep
+    │   ├── ShuttingDown             503 shutting_down
+    │   ├── EngineStartTimeout       504 engine_start_timeout
+    │   └── EngineAnswerTimeout      504 engine_answer_timeout
+    ├── RuntimeTrouble               raised by a runtime; the supervisor turns it into one of the above
+    │   ├── EngineMissing            what should be started does not exist
+    │   ├── RuntimeUnavailable       Docker (or what else starts engines) does not answer
+    │   └── StartRefused             the runtime said no
+    ├── ConfigError                  the file cannot be used; carries every problem found
+    └── IllegalEvent                 500: we broke; an event that the lifecycle's table does not know
+
+`code` is stable between versions and is an anchor in docs/errors.md. The message is a sentence for the person reading it.
+It never holds file names, transcripts, keys, or the names of other engines.
+"""
+
+from __future__ import annotations
+
+
+class GatewayError(Exception):
+    """The root. `status` is the HTTP status, `code` the stable name, `title` the same for every occurrence.
+
+    retry_after: seconds after which asking again makes sense, or None.
+    """
+
+    status: int = 500
+    code: str = "internal_error"
+    title: str = "The gateway failed"
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after = retry_after
+
+
+class AskedWrongly(GatewayError):
+    status, code, title = 400, "bad_request", "The request cannot be served as it is"
+
+
+class BadRequestFraming(AskedWrongly):
+    status, code, title = 400, "bad_request_framing", "The request is not valid HTTP/1.1"
+
+
+class BadParameter(AskedWrongly):
+    status, code, title = 400, "bad_parameter", "A parameter has an unusable value"
+
+
+class Forbidden(AskedWrongly):
+    status, code, title = 403, "forbidden", "This caller may not do that"
+
+
+class UnknownHost(AskedWrongly):
+    status, code, title = 404, "unknown_host", "Nothing is served under this hostname"
+
+
+class UnknownEngine(AskedWrongly):
+    status, code, title = 404, "unknown_engine", "There is no engine of this name"
+
+
+class UnknownPath(AskedWrongly):
+    status, code, title = 404, "unknown_path", "There is nothing at this path"
+
+
+class MethodNotAllowed(AskedWrongly):
+    status, code, title = 405, "method_not_allowed", "This path does not take this method"
+
+
+class HeadTimeout(AskedWrongly):
+    status, code, title = 408, "request_timeout", "The request's head did not arrive in time"
+
+
+class EngineBusy(AskedWrongly):
+    status, code, title = 409, "engine_busy", "The engine is serving or waking"
+
+
+class HeadTooLarge(AskedWrongly):
+    status, code, title = 431, "request_head_too_large", "The request's head is too large"
+
+
+class EngineTrouble(GatewayError):
+    status, code, title = 503, "engine_trouble", "The engine could not answer"
+
+
+class EngineUnreachable(EngineTrouble):
+    status, code, title = 502, "engine_unreachable", "The engine does not accept connections"
+
+
+class EngineBroke(EngineTrouble):
+    status, code, title = 502, "engine_broke", "The engine broke off before it answered"
+
+
+class EngineStartFailed(EngineTrouble):
+    status, code, title = 503, "engine_start_failed", "The engine could not be started"
+
+
+class EngineCoolingDown(EngineTrouble):
+    status, code, title = 503, "engine_cooling_down", "The engine failed a moment ago and is not tried again yet"
+
+
+class EnginePutToSleep(EngineTrouble):
+    status, code, title = 503, "engine_put_to_sleep", "The engine was put to sleep by its operator"
+
+
+class ShuttingDown(EngineTrouble):
+    status, code, title = 503, "shutting_down", "The gateway is shutting down"
+
+
+class EngineStartTimeout(EngineTrouble):
+    status, code, title = 504, "engine_start_timeout", "The engine did not become ready in time"
+
+
+class EngineAnswerTimeout(EngineTrouble):
+    status, code, title = 504, "engine_answer_timeout", "The engine did not begin its answer in time"
+
+
+class RuntimeTrouble(GatewayError):
+    status, code, title = 503, "runtime_trouble", "The engine's runtime could not do it"
+
+
+class EngineMissing(RuntimeTrouble):
+    status, code, title = 503, "engine_missing", "What should be started does not exist"
+
+
+class RuntimeUnavailable(RuntimeTrouble):
+    status, code, title = 503, "runtime_unavailable", "The engine's runtime does not answer"
+
+
+class StartRefused(RuntimeTrouble):
+    status, code, title = 503, "start_refused", "The engine's runtime refused to start it"
+
+
+class IllegalEvent(GatewayError):
+    status, code, title = 500, "illegal_event", "The lifecycle does not allow this"
+
+
+class ConfigError(GatewayError):
+    """The configuration cannot be used. `problems` holds one printable line each: place, path and what to do."""
+
+    code, title = "bad_config", "The configuration cannot be used"
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems

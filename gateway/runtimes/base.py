@@ -1,0 +1,95 @@
+"""What starts, stops, looks at and watches one engine.
+
+One object stands for one engine and can touch nothing but what the configuration names for it. A supervisor calls
+`start`, `stop` and `inspect` one at a time; `watch` runs beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an engine accepts TCP connections, as seen from the gateway."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The engine's program runs; whether it answers is for the readiness probe to find out.
+
+    instance: differs for every run of the program (container id and start time, process id and start time), so that a
+        restart behind our back is noticed.
+    age: seconds since the program was started, as far as the runtime knows.
+    """
+
+    instance: str
+    address: Address
+    age: float
+
+
+@dataclass(frozen=True, slots=True)
+class NotRunning:
+    """The engine's program does not run.
+
+    exit_code: of its last run, if known. oom: it was killed for want of memory.
+    reason: one clause for a person, such as "exited with code 1" or "container faster-whisper does not exist".
+    """
+
+    reason: str
+    exit_code: int | None = None
+    oom: bool = False
+
+
+Observation = Running | NotRunning
+
+
+class Runtime(Protocol):
+    """How one engine is started, stopped, inspected and watched.
+
+    Every method may raise a `RuntimeTrouble`: EngineMissing, RuntimeUnavailable or StartRefused; no exception of the
+    library behind it leaves the runtime.
+    """
+
+    async def start(self) -> Running:
+        """Start the engine, and first what it depends on. Starting what runs already changes nothing.
+
+        Returns when the program has been started; it need not answer yet. May be cancelled: what was begun may then
+        go on, and a following `stop` ends it.
+        """
+        ...
+
+    async def stop(self) -> None:
+        """Stop the engine, then what it alone depended on; gently first, by force after the stop timeout.
+
+        Returns when it no longer runs. Stopping what does not run changes nothing.
+        """
+        ...
+
+    async def inspect(self) -> Observation:
+        """What is true now. Raises RuntimeUnavailable when nobody can tell."""
+        ...
+
+    def watch(self) -> AsyncIterator[None]:
+        """Yields whenever the engine may have changed, and the reader should look again with `inspect`.
+
+        Yields once at the beginning, and after every gap in the source of events: what was missed is found by looking.
+        Never ends by itself and never raises for a runtime that does not answer; it waits and tries again.
+        """
+        ...
+
+    async def logs(self, tail: int) -> list[str]:
+        """The last `tail` lines that the engine wrote, oldest first. Empty if it never ran."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give back connections and threads. The engine stays as it is."""
+        ...
