@@ -1,0 +1,102 @@
+"""The phases of an engine, and every legal move between them.
+
+An engine is ASLEEP until somebody needs it. The first request moves it to WAKING: it is started, then probed until it
+answers. In READY every request is let in at once and holds a lease until its last byte; the last lease to return sets
+the idle alarm, and when that rings the engine is STOPPING. A start that fails, or takes too long, leads to FAILED:
+requests are refused at once until a cool-down is over, which grows with each failure in a row.
+
+Three rules shape the table.
+
+*What happened counts, not what we hoped.* The engine may be started, stopped, restarted or killed by anybody at any
+time. SeenRunning and SeenStopped say what is true outside; the outcomes of our own commands are Started, StartFailed,
+Stopped and StopFailed. An observation is handed in only if no command was given since it was made, so it is never
+older than our own intent.
+
+*A stop is decided and begun in one step.* The alarm rings, the leases are looked at, and the phase becomes STOPPING,
+all in one call. A request that comes later finds STOPPING, waits, and is served by the next start. Nothing can slip
+between the look and the leap.
+
+*Old news is ignored.* Alarms, probes and lost contacts carry the number of the attempt they belong to; only the newest
+counts, so a timer that could not be cancelled in time does no harm. Such an event is dropped before the table is asked.
+
+A move that is not in the table is `IllegalEvent` and changes nothing. What is inelegant: SleepAsked may be declined
+(EngineBusy), which no arrow can show; and RequestLeft is legal in every phase and moves none.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from gateway.lifecycle.events import (
+    AlarmRang,
+    BecameReady,
+    Event,
+    LostContact,
+    RequestArrived,
+    RequestLeft,
+    SeenRunning,
+    SeenStopped,
+    SleepAsked,
+    Started,
+    StartFailed,
+    StopFailed,
+    Stopped,
+    WakeAsked,
+)
+
+
+class Phase(Enum):
+    """Where an engine stands."""
+
+    ASLEEP = "asleep"
+    WAKING = "waking"
+    READY = "ready"
+    STOPPING = "stopping"
+    FAILED = "failed"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+ASLEEP, WAKING, READY, STOPPING, FAILED = Phase
+
+Moves = dict[tuple[Phase, type[Event]], tuple[Phase, ...]]
+
+NEXT: Moves = {
+    (ASLEEP, RequestArrived): (WAKING,),
+    (ASLEEP, WakeAsked): (WAKING,),
+    (ASLEEP, SleepAsked): (ASLEEP,),
+    (ASLEEP, SeenRunning): (WAKING,),  # started by somebody else, or before we were: adopted, probed, not started
+    (ASLEEP, SeenStopped): (ASLEEP,),
+    (WAKING, RequestArrived): (WAKING,),  # joins the wake already under way
+    (WAKING, WakeAsked): (WAKING,),
+    (WAKING, SleepAsked): (STOPPING,),
+    (WAKING, Started): (WAKING,),  # our start returned: begin to probe
+    (WAKING, StartFailed): (FAILED,),
+    (WAKING, SeenRunning): (WAKING,),  # another run than the one we probe: probe that one
+    (WAKING, SeenStopped): (FAILED, WAKING, ASLEEP),  # exited while starting; an adopted one is simply started again
+    (WAKING, BecameReady): (READY,),
+    (WAKING, AlarmRang): (FAILED, WAKING),  # start timeout; never a stop while a lease is out
+    (READY, RequestArrived): (READY,),
+    (READY, WakeAsked): (READY,),
+    (READY, SleepAsked): (STOPPING,),
+    (READY, SeenRunning): (READY, WAKING),  # WAKING when it is another run than the one we knew
+    (READY, SeenStopped): (ASLEEP,),  # somebody else stopped it, or it crashed
+    (READY, LostContact): (WAKING,),  # it refuses connections: probe again, hold the requests
+    (READY, AlarmRang): (STOPPING,),  # idle long enough
+    (STOPPING, RequestArrived): (STOPPING,),  # held, and served by the next start
+    (STOPPING, WakeAsked): (STOPPING,),
+    (STOPPING, SleepAsked): (STOPPING,),
+    (STOPPING, SeenRunning): (STOPPING,),
+    (STOPPING, SeenStopped): (STOPPING,),
+    (STOPPING, Stopped): (ASLEEP, WAKING),  # WAKING if somebody waits
+    (STOPPING, StopFailed): (WAKING,),  # it may well be alive: find out
+    (FAILED, RequestArrived): (FAILED,),  # refused at once, with Retry-After
+    (FAILED, WakeAsked): (WAKING, FAILED),  # an operator may try at once; FAILED while the remains are cleared away
+    (FAILED, SleepAsked): (FAILED,),
+    (FAILED, SeenRunning): (WAKING, FAILED),  # somebody started it by hand; FAILED while the remains are cleared away
+    (FAILED, SeenStopped): (FAILED,),
+    (FAILED, Stopped): (FAILED, WAKING),  # the remains are cleared away: the cool-down begins
+    (FAILED, StopFailed): (FAILED, WAKING),
+    (FAILED, AlarmRang): (ASLEEP,),  # the cool-down is over
+} | {(phase, RequestLeft): (phase,) for phase in Phase}

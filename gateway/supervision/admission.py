@@ -1,0 +1,69 @@
+"""`async with engine.admitted() as lease`: waits until the engine is ready, and keeps it awake inside the block."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import NamedTuple, Protocol
+
+from gateway.runtimes.base import Address
+
+
+class Target(NamedTuple):
+    """Where the admitted go: the engine's address, and the run of the program behind it."""
+
+    address: Address
+    instance: str
+
+
+class Desk(Protocol):
+    """The part of a supervisor that hands out tickets."""
+
+    def arrive(self) -> tuple[int, Target | asyncio.Future[Target]]: ...
+    def leave(self, ticket: int) -> None: ...
+    def lost_contact(self, instance: str) -> None: ...
+
+
+class Lease:
+    """The right to use the engine, from admission until the block is left.
+
+    address: where it listens. waited: whether the request was held before it was let in.
+    """
+
+    __slots__ = ("_desk", "_instance", "address", "waited")
+
+    def __init__(self, desk: Desk, target: Target, *, waited: bool) -> None:
+        self._desk = desk
+        self.address, self._instance = target
+        self.waited = waited
+
+    def lost_contact(self) -> None:
+        """The engine at this address refuses connections. The next admission waits until it answers again."""
+        self._desk.lost_contact(self._instance)
+
+
+class Admission:
+    """One request's stay. Leaving the block, for whatever reason, gives the place back; so does a cancelled wait."""
+
+    __slots__ = ("_desk", "_ticket")
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._ticket = 0
+
+    async def __aenter__(self) -> Lease:
+        self._ticket, target = self._desk.arrive()
+        if isinstance(target, Target):
+            return Lease(self._desk, target, waited=False)
+        try:
+            return Lease(self._desk, await target, waited=True)
+        except BaseException:  # refused, or the client has gone: either way the ticket goes back
+            if target.done() and not target.cancelled():
+                target.exception()  # a refusal that came together with the client's leaving is not an unseen error
+            self._desk.leave(self._ticket)
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._desk.leave(self._ticket)
