@@ -1,0 +1,34 @@
+"""Telling whoever watches an engine to look again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+
+class Hints:
+    """Rings for any number of listeners. Several rings before a listener looks count as one.
+
+    Rings carry no facts on purpose: what is true is found by looking, so a ring too many does no harm.
+    """
+
+    def __init__(self) -> None:
+        self._bells: set[asyncio.Event] = set()
+
+    def ring(self) -> None:
+        """Call on the event loop; from a thread with `loop.call_soon_threadsafe`."""
+        for bell in self._bells:
+            bell.set()
+
+    async def listen(self) -> AsyncIterator[None]:
+        """Yields at once, then after every ring; never ends by itself."""
+        bell = asyncio.Event()
+        bell.set()
+        self._bells.add(bell)
+        try:
+            while True:
+                await bell.wait()
+                bell.clear()
+                yield
+        finally:
+            self._bells.discard(bell)
