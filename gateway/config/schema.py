@@ -1,31 +1,98 @@
-"""Every setting, with its default and its meaning. The reference page and config.schema.json are made from this file."""
+"""Every setting, with its default and its meaning. The reference page and config.schema.json are made from this."""
 
 from __future__ import annotations
 
-import ipaddress
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
-from gateway.config.durations import parse_duration, parse_idle
-from gateway.config.hosts import Listen, parse_hostname, parse_listen
+from gateway.config import contradictions, names
+from gateway.config.durations import format_duration, parse_duration, parse_idle
+from gateway.config.hosts import DEFAULT_ADMIN, DEFAULT_LISTEN, Listen, parse_hostname, parse_listen, parse_network
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a value is, in the words of the reference page."""
+
+    words: str
+
+
+def _idle(value: object) -> float | None:
+    """None is what "never" has become; in a file, a setting without a value is refused before it comes here."""
+    return None if value is None else parse_idle(value)
+
 
 Duration = Annotated[
-    float, BeforeValidator(parse_duration), WithJsonSchema({"type": ["string", "number"], "examples": ["15m", "1h30m"]})
+    float,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, when_used="json"),
+    WithJsonSchema({"type": ["string", "number"], "examples": ["15m", "1h30m"]}),
+    Kind("duration"),
 ]
 IdleDuration = Annotated[
     float | None,
-    BeforeValidator(parse_idle),
+    BeforeValidator(_idle),
+    PlainSerializer(format_duration, when_used="json"),
     WithJsonSchema({"type": ["string", "number"], "examples": ["15m", "never"]}),
+    Kind("duration or `never`"),
 ]
-Hostname = Annotated[str, BeforeValidator(parse_hostname)]
+Hostname = Annotated[str, BeforeValidator(parse_hostname), Kind("hostname")]
 ListenAddress = Annotated[
-    Listen, BeforeValidator(parse_listen), WithJsonSchema({"type": "string", "examples": ["127.0.0.1:8890"]})
+    Listen,
+    BeforeValidator(parse_listen),
+    PlainSerializer(str, when_used="json"),
+    WithJsonSchema({"type": "string", "examples": ["127.0.0.1:8890"]}),
+    Kind("IP address and port"),
 ]
-Network = Annotated[str, BeforeValidator(lambda text: str(ipaddress.ip_network(text, strict=False)))]
-Port = Annotated[int, Field(ge=1, le=65535)]
-EngineName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$")]
+Network = Annotated[str, BeforeValidator(parse_network), Kind("network")]
+Port = Annotated[int, Field(ge=1, le=65535), Kind("1 to 65535")]
+Text = Annotated[str, AfterValidator(names.without_nul), Kind("text")]
+FolderPath = Annotated[Path, BeforeValidator(names.path_text), Kind("path")]
+EngineName = Annotated[
+    str,
+    AfterValidator(names.shaped(names.ENGINE_NAME, "a name for an engine", 'use a-z, 0-9, "-" and "_"')),
+    Field(json_schema_extra={"pattern": names.ENGINE_NAME}),
+]
+ContainerName = Annotated[
+    str,
+    AfterValidator(names.shaped(names.CONTAINER_NAME, "the name of a container", 'try "faster-whisper"')),
+    Field(json_schema_extra={"pattern": names.CONTAINER_NAME}),
+    Kind("container name"),
+]
+ComposeName = Annotated[
+    str,
+    AfterValidator(names.shaped(names.COMPOSE_NAME, "a name that compose allows", 'try "whisper"')),
+    Field(json_schema_extra={"pattern": names.COMPOSE_NAME}),
+    Kind("compose name"),
+]
+VariableName = Annotated[
+    str,
+    AfterValidator(names.shaped(names.VARIABLE_NAME, "the name of a variable", 'try "WHISPER_MODEL"')),
+    Field(json_schema_extra={"pattern": names.VARIABLE_NAME}),
+    Kind("name"),
+]
+UrlPath = Annotated[
+    str,
+    AfterValidator(names.shaped(names.URL_PATH, "a path", 'try "/health"')),
+    Field(json_schema_extra={"pattern": names.URL_PATH}),
+    Kind("URL path"),
+]
 
 
 class Section(BaseModel):
@@ -33,45 +100,47 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
+    def _obeying(self, rule: Callable[[Any], Iterator[contradictions.Contradiction]]) -> Self:
+        """For a model that is built by hand. A file's contradictions are found by the loader, all of them at once."""
+        for found in rule(self):
+            raise PydanticCustomError("contradiction", "{reason}", {"reason": found.message})
+        return self
+
 
 class DockerTarget(Section):
     """Which container is the engine: by `container`, or by compose `project` and `service`."""
 
-    container: str | None = None
+    container: ContainerName | None = None
     """Name of the container that serves the engine's hostnames."""
-    depends_on: tuple[str, ...] = ()
+    depends_on: tuple[ContainerName, ...] = ()
     """Names of containers that are started before it, in this order, and stopped after it. Only with `container`."""
-    project: str | None = None
+    project: ComposeName | None = None
     """Compose project of the service below. What the service depends on in compose is started before it."""
-    service: str | None = None
+    service: ComposeName | None = None
     """Compose service that serves the engine's hostnames."""
 
     @model_validator(mode="after")
-    def _one_way_of_naming(self) -> Self:
-        if (self.container is None) == (self.project is None and self.service is None):
-            raise ValueError("name the engine by `container`, or by `project` and `service`")
-        if self.container is None and (self.project is None or self.service is None):
-            raise ValueError("`project` and `service` go together")
-        if self.depends_on and self.container is None:
-            raise ValueError("`depends_on` goes with `container`; compose services bring their own depends_on")
-        return self
+    def _consistent(self) -> Self:
+        return self._obeying(contradictions.in_docker)
 
 
 class ProcessTarget(Section):
     """A local command as the engine; no container needed."""
 
-    command: Annotated[tuple[str, ...], Field(min_length=1)]
+    command: Annotated[tuple[Text, ...], Field(min_length=1)]
     """Program and arguments. `{port}` in an argument becomes the engine's port. It must listen on 127.0.0.1."""
-    environment: dict[str, str] = {}
+    environment: dict[VariableName, Text] = Field(default={}, repr=False)
     """Variables added to the gateway's own environment."""
-    directory: Path | None = None
+    environment_files: dict[VariableName, FolderPath] = {}
+    """Variables whose values are read from files, for secrets. One line break at a file's end is left out."""
+    directory: FolderPath | None = None
     """Where the command runs; by default the folder of the configuration file."""
 
 
 class Ready(Section):
     """How the gateway finds out that the engine answers."""
 
-    path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = "/health"
+    path: UrlPath = "/health"
     """Asked with GET until the engine answers with a status from 200 to 399."""
 
 
@@ -98,10 +167,8 @@ class EngineSpec(Section):
     """How long the engine may take to begin an answer once it has the request. After that, 504."""
 
     @model_validator(mode="after")
-    def _one_runtime(self) -> Self:
-        if (self.docker is None) == (self.process is None):
-            raise ValueError("an engine needs exactly one of `docker` and `process`")
-        return self
+    def _consistent(self) -> Self:
+        return self._obeying(contradictions.in_engine)
 
 
 class EngineDefaults(Section):
@@ -131,15 +198,15 @@ class LogSettings(Section):
 class GatewaySettings(Section):
     """The gateway itself."""
 
-    listen: ListenAddress = Listen("127.0.0.1", 8890)
+    listen: ListenAddress = DEFAULT_LISTEN
     """Address for clients. Anything but loopback needs `trusted_proxies`."""
-    admin: ListenAddress = Listen("127.0.0.1", 8891)
+    admin: ListenAddress = DEFAULT_ADMIN
     """Loopback address of the control API, used by `whisper-gateway status` and friends."""
     portal: Hostname | None = None
     """The gateway's own hostname, where the control API is served to clients."""
     trusted_proxies: tuple[Network, ...] = ()
     """Networks whose X-Forwarded-*, Forwarded, X-Request-ID and X-Remote-User are believed."""
-    state_dir: Path = Path("state")
+    state_dir: FolderPath = Path("state")
     """Folder for what must survive a restart, such as the ids and logs of `process` engines."""
     on_exit: Literal["leave", "stop"] = "leave"
     """Whether engines go on running when the gateway stops; a restarted gateway adopts them."""
@@ -147,7 +214,7 @@ class GatewaySettings(Section):
     """How long running answers may take to finish when the gateway stops."""
     head_timeout: Duration = 30
     """How long a client may take to send a request's head."""
-    head_limit: Annotated[int, Field(ge=1024, le=1024 * 1024)] = 32 * 1024
+    head_limit: Annotated[int, Field(ge=1024, le=1024 * 1024), Kind("1024 to 1048576 bytes")] = 32 * 1024
     """Largest request head, or head of an engine's answer, in bytes."""
     log: LogSettings = LogSettings()
     """Logging."""
@@ -160,13 +227,8 @@ class GatewaySettings(Section):
         return value
 
     @model_validator(mode="after")
-    def _public_needs_a_proxy(self) -> Self:
-        if not self.listen.is_loopback and not self.trusted_proxies:
-            raise ValueError(
-                f"`listen: {self.listen}` is open to the network, and the gateway has no passwords of its own: "
-                "put a proxy in front and name it in `trusted_proxies`, or listen on 127.0.0.1"
-            )
-        return self
+    def _consistent(self) -> Self:
+        return self._obeying(contradictions.in_gateway)
 
 
 class Config(Section):
@@ -186,24 +248,25 @@ class Config(Section):
         if not isinstance(data, dict):
             return data
         defaults, engines = data.get("defaults"), data.get("engines")
+        if isinstance(defaults, EngineDefaults):
+            defaults = defaults.model_dump(exclude_unset=True)
         if not isinstance(defaults, dict) or not isinstance(engines, dict):
             return data
-        known = {key: value for key, value in defaults.items() if key in EngineDefaults.model_fields}
+        usable = {key: value for key, value in defaults.items() if _is_usable(key, value)}
         return {
             **data,
-            "engines": {
-                name: {**known, **spec} if isinstance(spec, dict) else spec for name, spec in engines.items()
-            },
+            "engines": {name: {**usable, **spec} if isinstance(spec, dict) else spec for name, spec in engines.items()},
         }
 
     @model_validator(mode="after")
-    def _hostnames_are_unique(self) -> Self:
-        owners: dict[str, str] = {}
-        if self.gateway.portal:
-            owners[self.gateway.portal] = "gateway.portal"
-        for name, spec in self.engines.items():
-            for host in spec.hosts:
-                if host in owners:
-                    raise ValueError(f"hostname {host!r} of engines.{name} already belongs to {owners[host]}")
-                owners[host] = f"engines.{name}"
-        return self
+    def _consistent(self) -> Self:
+        return self._obeying(contradictions.in_file)
+
+
+def _is_usable(key: object, value: object) -> bool:
+    """Whether a default can be handed to the engines. One that cannot is reported once, where it is written."""
+    try:
+        EngineDefaults.model_validate({key: value})
+    except ValidationError:
+        return False
+    return True
