@@ -26,7 +26,7 @@
     │   ├── RuntimeUnavailable       Docker (or what else starts engines) does not answer
     │   └── StartRefused             the runtime said no
     ├── ConfigError                  the file cannot be used; carries every problem found
-    └── IllegalEvent                 500: we broke; an event that the lifecycle's table does not know
+    └── IllegalEvent                 500: we broke
 
 `code` is stable between versions and is an anchor in docs/errors.md. The message is a sentence for the person reading it.
 It never holds file names, transcripts, keys, or the names of other engines.

@@ -1,0 +1,1 @@
+"""What operators see and do: /healthz, /readyz and /api on the portal's hostname and on the admin address."""

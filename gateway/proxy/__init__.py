@@ -1,0 +1,1 @@
+"""Carries bytes between clients and engines. Knows nothing of containers: it asks to be admitted."""

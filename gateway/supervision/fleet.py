@@ -20,7 +20,6 @@ class Fleet:
     def __init__(self, supervisors: Mapping[str, Supervisor]) -> None:
         self._supervisors = dict(supervisors)
 
-
     @property
     def all(self) -> list[Supervisor]:
         return list(self._supervisors.values())

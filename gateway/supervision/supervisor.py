@@ -166,9 +166,8 @@ class Supervisor:
         return self.phase
 
     def _after(self, commands: list[Command], event: e.Event | None = None) -> None:
-        before = self._phase_seen
-        if self.phase is not before:
-            self._phase_changed(before, event)
+        if self.phase is not self._phase_seen:
+            self._phase_changed(event)
         self._perform(commands)
 
     # Commands
@@ -344,7 +343,7 @@ class Supervisor:
 
     # The log
 
-    def _phase_changed(self, before: Phase, event: e.Event | None) -> None:
+    def _phase_changed(self, event: e.Event | None) -> None:
         after = round(self.in_phase_for, 3)
         self._phase_seen = self.phase
         self._phase_since = self._clock.monotonic()

@@ -1,0 +1,83 @@
+"""The only place that builds and joins everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import structlog
+
+from gateway.clock import Clock
+from gateway.config import Config
+from gateway.config.schema import EngineSpec
+from gateway.control.api import control_app
+from gateway.proxy.endpoint import Endpoint
+from gateway.proxy.http import Message, Receive, Send
+from gateway.proxy.probe import probe_of
+from gateway.proxy.routing import Routes, host_of
+from gateway.proxy.upstream import Pool
+from gateway.runtimes import Runtimes
+from gateway.runtimes.base import Runtime
+from gateway.supervision.fleet import Fleet
+from gateway.supervision.supervisor import Supervisor
+
+_log = structlog.get_logger()
+
+
+class App:
+    """The gateway as one ASGI application: engines by hostname, control on the portal and the admin address.
+
+    fleet: the engines. admin: the (host, port) whose connections get the control API, set by the server once bound.
+    """
+
+    def __init__(self, config: Config, fleet: Fleet, pool: Pool) -> None:
+        self.config = config
+        self.fleet = fleet
+        self.admin: tuple[str, int] | None = None
+        self._pool = pool
+        settings = config.gateway
+        self._portal = settings.portal
+        self._control: Any = control_app(fleet, settings.portal)
+        routes = Routes((host, engine) for engine in fleet.all for host in engine.spec.hosts)
+        self._proxy = Endpoint(routes, pool, settings.trusted_proxies, settings.log.requests)
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["server"] == self.admin or (self._portal and host_of(scope) == self._portal):
+            await self._control(scope, receive, send)
+        else:
+            await self._proxy(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        async with AsyncExitStack() as stack:
+            stack.callback(self._pool.close)
+            await stack.enter_async_context(self.fleet.running())
+            _log.info("gateway.started", engines=len(self.fleet.all))
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            if self.config.gateway.on_exit == "stop":
+                await self.fleet.put_to_sleep(self.config.gateway.drain_timeout)
+        _log.info("gateway.stopped", engines=self.config.gateway.on_exit)
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def create_app(
+    config: Config,
+    *,
+    runtime_for: Callable[[str, EngineSpec], Runtime] | None = None,
+    clock: Clock | None = None,
+) -> App:
+    """Build the gateway for this configuration.
+
+    runtime_for: how each engine is run, if not as the configuration says; for tests.
+    """
+    runtime_for = runtime_for or Runtimes(config.gateway.state_dir).runtime_for
+    pool = Pool(head_limit=config.gateway.head_limit)
+    supervisors = {
+        name: Supervisor(name, spec, runtime_for(name, spec), probe_of(pool, spec.ready.path, spec.hosts[0]), clock)
+        for name, spec in config.engines.items()
+    }
+    return App(config, Fleet(supervisors), pool)

@@ -1,0 +1,117 @@
+"""The command line: parses words, calls one function each, prints one line per problem."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.config import Config, load_config
+from gateway.errors import ConfigError
+
+app = typer.Typer(
+    help="One door for self-hosted speech-to-text.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
+
+ConfigPath = Annotated[
+    Path, typer.Option("--config", "-c", envvar="WHISPER_GATEWAY_CONFIG", help="The configuration file.")
+]
+Address = Annotated[
+    str | None,
+    typer.Option("--admin", help="The gateway's admin address, if no configuration file is at hand."),
+]
+Engine = Annotated[str, typer.Argument(help="Name of the engine, as in the configuration.")]
+DEFAULT = Path("config.yaml")
+
+
+@app.command()
+def serve(config: ConfigPath = DEFAULT) -> None:
+    """Run the gateway."""
+    settings = _load(config)
+    from gateway.logs import configure_logs  # noqa: PLC0415 - the other words need none of this
+    from gateway.serving import serve as run  # noqa: PLC0415
+
+    configure_logs(settings.gateway.log)
+    try:
+        run(settings)
+    except OSError as error:
+        _fail(error.strerror or str(error))
+
+
+@app.command()
+def check(config: ConfigPath = DEFAULT) -> None:
+    """Read the configuration and list everything that is wrong with it."""
+    settings = _load(config)
+    hosts = sum(len(engine.hosts) for engine in settings.engines.values())
+    typer.echo(f"{config}: good, {len(settings.engines)} engines under {hosts} hostnames")
+
+
+@app.command()
+def status(config: ConfigPath = DEFAULT, admin: Address = None) -> None:
+    """Show every engine: phase, uptime, serving, waiting, idle in."""
+    from gateway.control.table import engine_table  # noqa: PLC0415
+
+    engine_table(_call("GET", "/api/engines", config, admin)["engines"])
+
+
+@app.command()
+def wake(engine: Engine, config: ConfigPath = DEFAULT, admin: Address = None) -> None:
+    """Wake an engine, and wait until it is ready."""
+    state = _call("POST", f"/api/engines/{engine}/wake?wait=true", config, admin)
+    if state["phase"] == "failed":
+        _fail(f"{engine} could not be woken: it {state['failure']}")
+    typer.echo(f"{engine} is {state['phase']}")
+
+
+@app.command()
+def sleep(
+    engine: Engine,
+    config: ConfigPath = DEFAULT,
+    admin: Address = None,
+    force: Annotated[bool, typer.Option("--force", help="Even if that cuts off what it serves.")] = False,  # noqa: FBT002
+) -> None:
+    """Put an engine to sleep, and wait until it sleeps."""
+    query = f"?wait=true&force={str(force).lower()}"
+    state = _call("POST", f"/api/engines/{engine}/sleep{query}", config, admin)
+    typer.echo(f"{engine} is {state['phase']}")
+
+
+@app.command()
+def logs(
+    engine: Engine,
+    config: ConfigPath = DEFAULT,
+    admin: Address = None,
+    tail: Annotated[int, typer.Option(min=1, max=10_000, help="How many lines.")] = 100,
+) -> None:
+    """Show an engine's last log lines."""
+    typer.echo(_call("GET", f"/api/engines/{engine}/logs?tail={tail}", config, admin)["text"], nl=False)
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+def _load(path: Path) -> Config:
+    try:
+        return load_config(path)
+    except ConfigError as error:
+        for problem in error.problems:
+            typer.echo(problem, err=True)
+        raise typer.Exit(2) from None
+
+
+def _call(method: str, path: str, config: Path, admin: str | None) -> dict[str, Any]:
+    from gateway.control.client import ControlError, call  # noqa: PLC0415
+
+    try:
+        return call(method, path, admin or str(_load(config).gateway.admin))
+    except ControlError as error:
+        _fail(str(error))
+        raise
+
+
+def _fail(message: str) -> None:
+    typer.echo(f"whisper-gateway: {message}", err=True)
+    raise typer.Exit(1)

@@ -1,0 +1,115 @@
+"""The control routes. None of them wakes an engine but the one that is asked to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from gateway.control.guard import Guard
+from gateway.control.view import engine_view
+from gateway.errors import BadParameter, GatewayError, MethodNotAllowed, UnknownPath
+from gateway.lifecycle.events import SleepAsked, WakeAsked
+from gateway.lifecycle.phases import Phase
+from gateway.refusals import refusal
+from gateway.supervision.fleet import Fleet
+
+MOST_LOG_LINES = 10_000
+
+
+def control_app(fleet: Fleet, portal: str | None) -> Starlette:
+    """The control API as an ASGI application."""
+
+    async def healthz(_: Request) -> Response:
+        """The gateway's process answers. Says nothing about engines, and touches none."""
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(_: Request) -> Response:
+        """200 when every engine's runtime has been looked at, so that what already ran has been adopted; else 503."""
+        ready = fleet.looked
+        return JSONResponse({"status": "ready" if ready else "starting"}, 200 if ready else 503)
+
+    async def engines(_: Request) -> Response:
+        """All engines."""
+        return JSONResponse({"engines": [engine_view(engine) for engine in fleet.all]})
+
+    async def engine(request: Request) -> Response:
+        """One engine."""
+        return JSONResponse(engine_view(fleet.get(request.path_params["name"])))
+
+    async def wake(request: Request) -> Response:
+        """Wake the engine: 202 at once, or with ?wait=true when it is ready (200) or has failed (503)."""
+        chosen = fleet.get(request.path_params["name"])
+        wait = _flag(request, "wait")
+        chosen.tell(WakeAsked())
+        if wait:
+            await chosen.wait_for(Phase.READY, Phase.FAILED)
+        status = {Phase.READY: 200, Phase.FAILED: 503}.get(chosen.phase, 202)
+        return JSONResponse(engine_view(chosen), status)
+
+    async def sleep(request: Request) -> Response:
+        """Put the engine to sleep: 202 at once, or with ?wait=true when it sleeps (200).
+
+        409 while it is busy, unless ?force=true, which cuts off what it serves.
+        """
+        chosen = fleet.get(request.path_params["name"])
+        wait = _flag(request, "wait")
+        chosen.tell(SleepAsked(force=_flag(request, "force")))
+        if wait:
+            await chosen.wait_for(Phase.ASLEEP, Phase.FAILED)
+        return JSONResponse(engine_view(chosen), 200 if chosen.phase is Phase.ASLEEP else 202)
+
+    async def logs(request: Request) -> Response:
+        """The engine's last log lines as text; ?tail= says how many (100)."""
+        chosen = fleet.get(request.path_params["name"])
+        lines = await chosen.runtime.logs(_tail(request))
+        return PlainTextResponse("".join(line + "\n" for line in lines))
+
+    routes = [
+        Route("/healthz", healthz, methods=["GET"]),
+        Route("/readyz", readyz, methods=["GET"]),
+        Route("/api/engines", engines, methods=["GET"]),
+        Route("/api/engines/{name}", engine, methods=["GET"]),
+        Route("/api/engines/{name}/wake", wake, methods=["POST"]),
+        Route("/api/engines/{name}/sleep", sleep, methods=["POST"]),
+        Route("/api/engines/{name}/logs", logs, methods=["GET"]),
+    ]
+    handlers: dict[Any, Any] = {GatewayError: _show, HTTPException: _show_http}
+    return Starlette(routes=routes, exception_handlers=handlers, middleware=[Middleware(Guard, portal=portal)])
+
+
+def _flag(request: Request, name: str) -> bool:
+    text = request.query_params.get(name, "false").lower()
+    if text not in ("true", "false", "1", "0"):
+        raise BadParameter(f"{name}={text} is neither true nor false.")
+    return text in ("true", "1")
+
+
+def _tail(request: Request) -> int:
+    text = request.query_params.get("tail", "100")
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= MOST_LOG_LINES:
+        raise BadParameter(f"tail must be a number from 1 to {MOST_LOG_LINES}.")
+    return int(text)
+
+
+def _show(request: Request, error: Exception) -> Response:
+    assert isinstance(error, GatewayError)
+    status, headers, body = refusal(error, dict(request.scope))
+    shown = {name.decode(): value.decode() for name, value in headers}
+    return Response(body, status, shown)
+
+
+def _show_http(request: Request, error: Exception) -> Response:
+    """What Starlette itself finds wrong."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "another one")
+        response = _show(request, MethodNotAllowed(f"{request.url.path} takes {allowed}, not {request.method}."))
+        response.headers["allow"] = allowed
+        return response
+    return _show(request, UnknownPath(f"There is nothing at {request.url.path}. The control API is at /api/engines."))

@@ -1,0 +1,57 @@
+"""Keeps web pages from steering the gateway through somebody's browser.
+
+A page on any site can make a browser send a request to a loopback address, by its number (cross-site request forgery)
+or under a name of its own that it lets point there (DNS rebinding). Browsers say in Sec-Fetch-Site and Origin where a
+request comes from, and in Host which name was used.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.errors import Forbidden, GatewayError
+from gateway.proxy.routing import host_of, normal_host
+from gateway.refusals import refusal
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Guard:
+    """Middleware: refuses with 403 what a foreign page sends, and names that are not the gateway's own."""
+
+    def __init__(self, app: ASGIApp, portal: str | None) -> None:
+        self._app = app
+        self._portal = portal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (error := self._objection(scope)):
+            status, headers, body = refusal(error, dict(scope))
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+            return
+        await self._app(scope, receive, send)
+
+    def _objection(self, scope: Scope) -> GatewayError | None:
+        host = host_of(scope)
+        if host != self._portal and not _is_own_number(host):
+            return Forbidden("The control API answers under the portal's hostname, localhost, or an address only.")
+        headers = dict(scope["headers"])
+        if scope["method"] in SAFE:
+            return None
+        if headers.get(b"sec-fetch-site", b"none") not in (b"same-origin", b"none"):
+            return Forbidden("This came from a page of another site.")
+        origin = headers.get(b"origin")
+        if origin is not None and normal_host(origin.partition(b"://")[2]) != host:
+            return Forbidden("This came from a page of another site.")
+        return None
+
+
+def _is_own_number(host: str) -> bool:
+    if host in ("localhost", ""):
+        return True
+    try:
+        return bool(ipaddress.ip_address(host))
+    except ValueError:
+        return False

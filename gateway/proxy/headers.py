@@ -1,0 +1,137 @@
+"""Which headers pass, in both directions. Pure.
+
+Hop-by-hop fields end here (RFC 9110 section 7.6.1), as does what Connection names. What tells where a request came from
+and who sent it is believed from trusted proxies only, and rewritten for everybody else, spelled with underscores or
+hyphens: many frameworks do not see the difference.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Headers = list[tuple[bytes, bytes]]
+
+VIA = b"1.1 whisper-gateway"
+
+HOP_BY_HOP = frozenset(
+    {
+        b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"proxy-authorization",
+        b"te", b"transfer-encoding", b"upgrade", b"http2-settings",
+        b"expect",  # the gateway has answered it
+    }
+)  # fmt: skip
+
+FROM_PROXIES = frozenset({b"forwarded", b"x-real-ip", b"x-remote-user", b"remote-user", b"x-request-id"})
+"""Believed from trusted proxies only, beside everything that begins with X-Forwarded-."""
+
+_KEPT_FROM_CONNECTION = frozenset({b"host", b"content-length", b"authorization"})
+"""A Connection header that names these is mistaken or hostile: they say what the request is."""
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who speaks to us: `address` is the other end of the connection, `trusted` whether it is one of our proxies."""
+
+    address: str
+    trusted: bool
+
+
+def new_request_id() -> bytes:
+    return os.urandom(12).hex().encode()
+
+
+def request_id(headers: Headers, peer: Peer) -> bytes:
+    """The id under which proxy, gateway and engine log this request: a trusted proxy's, or a new one."""
+    if peer.trusted:
+        for name, value in headers:
+            if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+                return value
+    return new_request_id()
+
+
+def request_head(scope: Mapping[str, Any], peer: Peer, identity: bytes, *, upgrade: bool = False) -> bytes:
+    """The head as it goes to the engine, with the final empty line.
+
+    upgrade: ask the engine to switch to WebSocket.
+    """
+    listed = _listed_in_connection(scope["headers"])
+    query = scope["query_string"]
+    target = scope["raw_path"] + b"?" + query if query else scope["raw_path"]
+    head = [scope["method"].encode(), b" ", target, b" HTTP/1.1\r\n"]
+    host, via = b"", VIA
+    forwarded: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name in HOP_BY_HOP:
+            if name == b"transfer-encoding":
+                head.append(b"transfer-encoding: chunked\r\n")
+            elif name == b"te" and b"trailers" in value.lower():
+                head.append(b"te: trailers\r\nconnection: te\r\n")
+            continue
+        if name in listed and name not in _KEPT_FROM_CONNECTION:
+            continue
+        if name == b"host":
+            host = value
+        elif name == b"via":
+            via = value + b", " + via
+            continue
+        elif name == b"content-length":
+            value = b"%d" % int(value)  # noqa: PLW2901 - leading zeros mean octal to somebody
+        elif name.startswith(b"x") or b"forwarded" in name or b"remote" in name:
+            plain = name.replace(b"_", b"-")
+            if plain in FROM_PROXIES or plain.startswith(b"x-forwarded-"):
+                if peer.trusted and plain == name:
+                    forwarded[name] = forwarded[name] + b", " + value if name in forwarded else value
+                continue
+        head += (name, b": ", value, b"\r\n")
+    head += _provenance(forwarded, peer, host)
+    head += (b"via: ", via, b"\r\nx-request-id: ", identity, b"\r\n")
+    if upgrade:
+        head.append(b"connection: Upgrade\r\nupgrade: websocket\r\n")
+    head.append(b"\r\n")
+    return b"".join(head)
+
+
+def _provenance(forwarded: dict[bytes, bytes], peer: Peer, host: bytes) -> list[bytes]:
+    """Where the request came from: what trusted proxies said, continued by us (RFC 7239 sections 4 and 5)."""
+    address = peer.address.encode()
+    forwarded.pop(b"x-request-id", None)  # sent on separately
+    seen = forwarded.pop(b"x-forwarded-for", b"")
+    lines = [b"x-forwarded-for: ", seen + b", " + address if seen else address, b"\r\n"]
+    lines += (b"x-forwarded-proto: ", forwarded.pop(b"x-forwarded-proto", b"http"), b"\r\n")
+    if name := forwarded.pop(b"x-forwarded-host", host):
+        lines += (b"x-forwarded-host: ", name, b"\r\n")
+    if b"forwarded" in forwarded:
+        node = b'"[%s]"' % address if b":" in address else address
+        lines += (b"forwarded: ", forwarded.pop(b"forwarded"), b", for=", node, b"\r\n")
+    for name, value in forwarded.items():
+        lines += (name, b": ", value, b"\r\n")
+    return lines
+
+
+def answer_headers(headers: Headers, identity: bytes, *, informational: bool = False) -> Headers:
+    """An engine's headers as they go to the client. Several Set-Cookie stay several (RFC 6265 section 3)."""
+    listed = _listed_in_connection(headers)
+    kept = [(n, v) for n, v in headers if n not in HOP_BY_HOP and n not in listed]
+    if not informational and not any([n == b"x-request-id" for n, _ in kept]):
+        kept.append((b"x-request-id", identity))
+    return kept
+
+
+def upgrade_headers(headers: Headers, identity: bytes) -> Headers:
+    """The headers of an engine's 101, likewise."""
+    kept = [pair for pair in answer_headers(headers, identity) if pair[0] != b"content-length"]
+    return [*kept, (b"connection", b"Upgrade"), (b"upgrade", b"websocket")]
+
+
+def _listed_in_connection(headers: Headers) -> frozenset[bytes]:
+    tokens = [token.strip().lower() for name, value in headers if name == b"connection" for token in value.split(b",")]
+    return frozenset(tokens) if tokens else frozenset()
+
+
+def has_body(headers: Headers) -> bool:
+    return any([n == b"transfer-encoding" or (n == b"content-length" and v.strip(b"0") != b"") for n, v in headers])

@@ -1,0 +1,169 @@
+"""One request to an engine, its answer back. Streams both ways; the answer may begin while the upload still runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.errors import EngineAnswerTimeout, EngineBroke
+from gateway.proxy.headers import answer_headers, has_body
+from gateway.proxy.upstream import Answer, Broke, Pool, Upstream
+from gateway.runtimes.base import Address
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+"""Idempotent methods (RFC 9110 section 9.2.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is asked of an engine: the ASGI request, and its head as the engine shall see it."""
+
+    scope: Message
+    receive: Receive
+    send: Send
+    head: bytes
+    identity: bytes
+
+
+class AnswerCut(Exception):
+    """The engine broke off in the middle of its answer; the client's connection has been cut so that it notices."""
+
+
+async def forward(call: Call, pool: Pool, address: Address, answer_timeout: float) -> int:
+    """Send the request, stream the answer back, return its status.
+
+    Raises ConnectFailed if nothing was sent; EngineBroke and EngineAnswerTimeout if the engine failed before its answer
+    began; AnswerCut if it failed after that.
+    """
+    method: str = call.scope["method"]
+    body = has_body(call.scope["headers"])
+    # A kept connection may be closed by the engine just as we use it. A request that can be sent again is; any other
+    # travels on a fresh connection and cannot be lost that way.
+    repeatable = method in REPEATABLE and not body
+    upstream = await pool.connect(address, fresh=not repeatable)
+    try:
+        return await _exchange(call, upstream, answer_timeout, body=body)
+    except Broke as broke:
+        if not (upstream.reused and repeatable and not broke.heard):
+            raise EngineBroke(f"The engine {broke.reason} before it answered.", retry_after=1) from broke
+    upstream = await pool.connect(address, fresh=True)
+    try:
+        return await _exchange(call, upstream, answer_timeout, body=False)
+    except Broke as broke:
+        raise EngineBroke(f"The engine {broke.reason} before it answered.", retry_after=1) from broke
+
+
+async def _exchange(call: Call, upstream: Upstream, answer_timeout: float, *, body: bool) -> int:
+    upstream.begin(call.scope["method"])
+    upstream.write(call.head)
+    if not body:
+        try:
+            return await _answer(call, upstream, answer_timeout)
+        except BaseException:
+            upstream.abort()
+            raise
+        finally:
+            upstream.release(request_sent=True)
+    upload = asyncio.get_running_loop().create_task(_upload(call.receive, upstream, call.scope["headers"]))
+    try:
+        return await _answer(call, upstream, answer_timeout, upload)
+    except BaseException:
+        upstream.abort()
+        raise
+    finally:
+        sent = upload.done() and not upload.cancelled()
+        upload.cancel()
+        await asyncio.wait({upload})
+        upstream.release(request_sent=sent and upload.exception() is None)
+
+
+async def _answer(
+    call: Call, upstream: Upstream, answer_timeout: float, upload: asyncio.Task[None] | None = None
+) -> int:
+    return await relay(call, upstream, await _head(call, upstream, answer_timeout, upload))
+
+
+async def relay(call: Call, upstream: Upstream, answer: Answer) -> int:
+    """Stream an answer whose head is here to the client; returns its status. Raises AnswerCut."""
+    wants_trailers = any([name == b"trailer" for name, _ in answer.headers])
+    await call.send(
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": answer_headers(answer.headers, call.identity),
+            "trailers": wants_trailers,
+        }
+    )
+    try:
+        more = True
+        while more:
+            data, more = await upstream.read()
+            await call.send({"type": "http.response.body", "body": data, "more_body": more})
+    except Broke as broke:
+        await call.send({"type": "gateway.abort"})
+        raise AnswerCut(broke.reason) from broke
+    if wants_trailers:
+        await call.send({"type": "http.response.trailers", "headers": upstream.trailers, "more_trailers": False})
+    return answer.status
+
+
+async def _head(call: Call, upstream: Upstream, answer_timeout: float, upload: asyncio.Task[None] | None) -> Answer:
+    """The final head; 1xx go on to the client at once. The clock starts when the engine has the whole request."""
+    loop = asyncio.get_running_loop()
+
+    def uploaded(_: object) -> None:
+        deadline.reschedule(loop.time() + answer_timeout)
+
+    try:
+        async with asyncio.timeout(None if upload else answer_timeout) as deadline:
+            if upload is not None:
+                upload.add_done_callback(uploaded)
+            try:
+                return await _final(call, upstream)
+            finally:
+                if upload is not None:
+                    upload.remove_done_callback(uploaded)
+    except TimeoutError:
+        raise _too_late(answer_timeout) from None
+
+
+async def _final(call: Call, upstream: Upstream) -> Answer:
+    while True:
+        answer = await upstream.answer()
+        if answer.status >= 200 or answer.status == 101:
+            return answer
+        if "gateway.informational" in call.scope["extensions"]:
+            headers = answer_headers(answer.headers, call.identity, informational=True)
+            await call.send({"type": "gateway.informational", "status": answer.status, "headers": headers})
+
+
+def _too_late(seconds: float) -> EngineAnswerTimeout:
+    return EngineAnswerTimeout(f"The engine had the request for {seconds:g} s and did not begin to answer.")
+
+
+async def _upload(receive: Receive, upstream: Upstream, headers: list[tuple[bytes, bytes]]) -> None:
+    chunked = any(name == b"transfer-encoding" for name, _ in headers)
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            upstream.abort()
+            return
+        data, more = message.get("body", b""), message.get("more_body", False)
+        if chunked and data:
+            upstream.writelines([b"%x\r\n" % len(data), data, b"\r\n"])
+        elif data:
+            upstream.write(data)
+        if upstream.write_blocked is not None:
+            await upstream.write_blocked
+        if not upstream.usable:
+            return  # the answering side knows why
+    if chunked:
+        trailers = b"".join(b"%s: %s\r\n" % pair for pair in message.get("trailers", ()))
+        upstream.write(b"0\r\n" + trailers + b"\r\n")

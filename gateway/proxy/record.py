@@ -1,0 +1,70 @@
+"""What is said about one request in the log: one line when it is over, and only if it is worth one."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import structlog
+
+from gateway.proxy.headers import new_request_id
+from gateway.proxy.upstream import ConnectFailed
+
+_log = structlog.get_logger()
+
+
+class Record:
+    """Facts about one request. Never its body, query or file name: they may be private.
+
+    notable: it waited for its engine, or failed.
+    """
+
+    __slots__ = ("_arrived", "_error", "_reason", "_reconnects", "_scope", "_waited", "engine", "identity", "status")
+
+    def __init__(self, scope: dict[str, Any]) -> None:
+        self._scope = scope
+        self._arrived = time.monotonic()
+        self._waited: float | None = None
+        self._reconnects = 0
+        self._error: str | None = None
+        self._reason: str | None = None
+        self.engine: str | None = None
+        self.identity = b""
+        self.status: int | None = None
+
+    @property
+    def notable(self) -> bool:
+        return self._error is not None or self._waited is not None
+
+    def admitted(self, *, waited: bool) -> None:
+        if waited:
+            self._waited = time.monotonic() - self._arrived
+
+    def reconnected(self, failure: ConnectFailed) -> None:
+        self._reconnects += 1
+        self._reason = str(failure)
+
+    def failed(self, error: str, reason: str | None = None, status: int | None = None) -> None:
+        self._error = error
+        self._reason = reason or self._reason
+        self.status = status or self.status
+        self.identity = self.identity or new_request_id()
+
+    def write(self) -> None:
+        facts: dict[str, Any] = {
+            "engine": self.engine,
+            "request_id": self.identity.decode(),
+            "method": self._scope["method"],
+            "path": self._scope["path"],
+            "status": self.status,
+            "waited": None if self._waited is None else round(self._waited, 4),
+            "took": round(time.monotonic() - self._arrived, 4),
+            "reconnects": self._reconnects or None,
+            "error": self._error,
+            "reason": self._reason,
+        }
+        facts = {name: value for name, value in facts.items() if value is not None}
+        if self._error is None or self._error == "client_gone":
+            _log.info("request.done", **facts)
+        else:
+            _log.warning("request.failed", **facts)

@@ -1,0 +1,355 @@
+"""A pooled HTTP/1.1 client for engines, on httptools. Streams both ways with backpressure.
+
+Ready-made clients cost ten to a hundred times as much per request (bench/ has the figures), and hide what a gateway
+must pass on: 1xx, trailers, upgrades, and whether the engine had said anything when its connection broke.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from typing import cast
+
+import httptools
+
+from gateway.runtimes.base import Address
+
+Headers = list[tuple[bytes, bytes]]
+
+HIGH_WATER = 256 * 1024
+"""Bytes that may wait in memory, each way, before the sender is held back."""
+LARGE = 64 * 1024
+CONNECT_TIMEOUT = 5.0
+MOST_INFORMATIONAL = 32
+
+
+class ConnectFailed(Exception):
+    """The engine does not accept connections at this address; nothing was sent."""
+
+
+class Broke(Exception):
+    """The engine's connection ended, or stopped making sense, before its answer was complete.
+
+    heard: whether any byte of an answer had come.
+    """
+
+    def __init__(self, reason: str, *, heard: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.heard = heard
+
+
+@dataclass(slots=True)
+class Answer:
+    """Head of an engine's answer. Header names in lower case, in the order they came."""
+
+    status: int
+    headers: Headers = field(default_factory=list)
+
+
+class Upstream(asyncio.Protocol):
+    """One connection to an engine. `begin`, write the request, `answer`, `read` to the end, and give it back."""
+
+    def __init__(self, pool: Pool, address: Address) -> None:
+        self.address = address
+        self.reused = False
+        self.idle_since = 0.0
+        self.write_blocked: asyncio.Future[None] | None = None
+        self.trailers: Headers = []
+        self.complete = False
+        self._pool = pool
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport
+        self._parser = httptools.HttpResponseParser(self)
+        self._idle = True
+        self._lost = False
+        self._paused = False
+        self._method = "GET"
+        self._reset()
+
+    def _reset(self) -> None:
+        self.trailers = []
+        self.complete = False
+        self._answer: Answer | None = None
+        self._headers: Headers = []
+        self._in_head = True
+        self._head_bytes = 0
+        self._informational: deque[Answer] = deque()
+        self._heard = False
+        self._until_close = False
+        self._keep_alive = False
+        self._upgraded = False
+        self._body: deque[bytes] = deque()
+        self._held = 0
+        self._broke: Broke | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    # Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
+        self._transport.set_write_buffer_limits(high=HIGH_WATER)
+
+    def pause_writing(self) -> None:
+        self.write_blocked = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self.write_blocked is not None:
+            self.write_blocked.set_result(None)
+            self.write_blocked = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        self.resume_writing()
+        if self._idle:
+            self._pool.forget(self)
+        elif self._answer is not None and (self._until_close or self._upgraded) and exc is None:
+            self.complete = True
+        elif not self.complete:
+            self._break("closed the connection" if exc is None else "reset the connection")
+        self._wake()
+
+    def data_received(self, data: bytes) -> None:
+        if self._idle or self._broke:
+            self.close()  # nobody asked
+            return
+        self._heard = True
+        if self._upgraded:
+            self._feed(data)
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if rest := data[upgrade.args[0] :]:
+                self._feed(rest)
+            return
+        except (httptools.HttpParserError, httptools.HttpParserCallbackError) as error:
+            if not self.complete:
+                self._break(f"sent something that is not HTTP/1.1 ({error})")
+            self.close()
+            return
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > self._pool.head_limit:
+                self._break(f"sent a head larger than {self._pool.head_limit} bytes")
+                self.close()
+
+    # Parser callbacks
+
+    def on_message_begin(self) -> None:
+        if self.complete:  # a second answer to one request: this connection cannot be trusted any more
+            self._keep_alive = False
+        elif self._answer is None:
+            self._headers = []
+            self._in_head = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:
+            self._headers.append((name.lower(), value))
+        elif not self.complete and len(self.trailers) < 32:
+            self.trailers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        if self.complete:
+            return
+        self._in_head = False
+        status = self._parser.get_status_code()
+        answer = Answer(status, self._headers)
+        if sum([len(n) + len(v) + 4 for n, v in self._headers]) > self._pool.head_limit:
+            raise ValueError(f"head larger than {self._pool.head_limit} bytes")
+        if 100 <= status < 200 and status != 101:
+            self._hear_informational(answer)
+            return
+        self._answer = answer
+        self._keep_alive = self._parser.should_keep_alive()
+        self._upgraded = status == 101
+        self._note_framing(answer)
+        self._wake()
+
+    def on_body(self, body: bytes) -> None:
+        if not self.complete:
+            self._feed(body)
+
+    def on_message_complete(self) -> None:
+        if self._answer is not None and not self._upgraded:
+            self.complete = True
+            self._wake()
+
+    def _hear_informational(self, answer: Answer) -> None:
+        if len(self._informational) >= MOST_INFORMATIONAL:
+            raise ValueError("too many informational answers")
+        if answer.status != 100:  # 100 was the gateway's own to say
+            self._informational.append(answer)
+            self._wake()
+
+    def _note_framing(self, answer: Answer) -> None:
+        framed = answer.status in (101, 204, 304) or self._method == "HEAD"
+        for name, value in answer.headers:
+            if name == b"content-length":
+                framed = True
+            elif name == b"transfer-encoding":
+                if value.lower() != b"chunked":
+                    raise ValueError("a transfer coding other than chunked")
+                framed = True
+        self._until_close = not framed
+        if self._method == "HEAD":
+            # The parser cannot be told that no body follows, so the connection is not used again.
+            self._keep_alive = False
+            self.complete = True
+
+    # The request
+
+    @property
+    def usable(self) -> bool:
+        return not self._lost and not self._transport.is_closing()
+
+    def begin(self, method: str) -> None:
+        """A new request is about to be written."""
+        self._reset()
+        self._idle = False
+        self._method = method
+
+    def write(self, data: bytes) -> None:
+        if not self._lost:
+            self._transport.write(data)
+
+    def writelines(self, parts: list[bytes]) -> None:
+        if not self._lost:
+            self._transport.writelines(parts)
+
+    # The answer
+
+    async def answer(self) -> Answer:
+        """The next head: of an informational answer (1xx, except 100), or else of the final one. Raises Broke."""
+        while not self._informational:
+            if self._answer is not None:
+                return self._answer
+            await self._more()
+        return self._informational.popleft()
+
+    async def read(self) -> tuple[bytes, bool]:
+        """The next bytes of the body, and whether more may follow. Raises Broke if the body ends too early."""
+        while not self._body:
+            if self.complete:
+                return b"", False
+            await self._more()
+        if len(self._body) == 1 or len(self._body[0]) >= LARGE:
+            data = self._body.popleft()
+            self._held -= len(data)
+        else:
+            data = b"".join(self._body)
+            self._body.clear()
+            self._held = 0
+        if self._paused and self._held < HIGH_WATER and not self._lost:
+            self._paused = False
+            self._transport.resume_reading()
+        return data, bool(self._body) or not self.complete
+
+    async def _more(self) -> None:
+        if self._broke is not None:
+            raise self._broke
+        self._waiter = self._loop.create_future()
+        await self._waiter
+
+    def _feed(self, data: bytes) -> None:
+        self._body.append(data)
+        self._held += len(data)
+        if self._held > HIGH_WATER and not self._paused and not self._lost:
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _break(self, reason: str) -> None:
+        if self._broke is None:
+            self._broke = Broke(reason, heard=self._heard)
+        self._wake()
+
+    # Afterwards
+
+    def release(self, *, request_sent: bool) -> None:
+        """The exchange is over. The connection serves again if both sides are at a clean boundary."""
+        clean = request_sent and self.complete and self._keep_alive and not self._upgraded and not self._body
+        if clean and self.usable and not self._paused:
+            self._idle = True
+            self._pool.keep(self)
+        else:
+            self.close()
+
+    def close(self) -> None:
+        if not self._lost:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close without sending what is still buffered: the client has gone, and so must the engine's work."""
+        if not self._lost:
+            self._transport.abort()
+
+
+class Pool:
+    """Idle connections, by address; the one used last is used first, so that surplus ones age and are closed.
+
+    head_limit: bytes an answer's head may have.
+    """
+
+    def __init__(self, *, head_limit: int = 32 * 1024, most_idle: int = 64, idle_timeout: float = 60.0) -> None:
+        self.head_limit = head_limit
+        self._most_idle = most_idle
+        self._idle_timeout = idle_timeout
+        self._idle: dict[Address, deque[Upstream]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def connect(self, address: Address, *, fresh: bool = False) -> Upstream:
+        """A connection to the engine; with `fresh`, never one used before. Raises ConnectFailed."""
+        idle = self._idle.get(address)
+        while idle and not fresh:
+            upstream = idle.pop()
+            if upstream.usable:
+                upstream.reused = True
+                return upstream
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                _, made = await loop.create_connection(lambda: Upstream(self, address), address.host, address.port)
+        except TimeoutError:
+            raise ConnectFailed(f"no answer from {address} within {CONNECT_TIMEOUT:g} s") from None
+        except OSError as error:
+            raise ConnectFailed(f"{address}: {error.strerror or error}") from error
+        return made
+
+    def keep(self, upstream: Upstream) -> None:
+        idle = self._idle.setdefault(upstream.address, deque())
+        upstream.idle_since = asyncio.get_running_loop().time()
+        idle.append(upstream)
+        if len(idle) > self._most_idle:
+            idle.popleft().close()
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._idle_timeout / 2, self._sweep)
+
+    def forget(self, upstream: Upstream) -> None:
+        idle = self._idle.get(upstream.address)
+        if idle is not None and upstream in idle:
+            idle.remove(upstream)
+            if not idle:
+                del self._idle[upstream.address]
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time() - self._idle_timeout
+        for upstream in [u for idle in self._idle.values() for u in idle if u.idle_since < due]:
+            self.forget(upstream)
+            upstream.close()
+        self._timer = loop.call_later(self._idle_timeout / 2, self._sweep) if self._idle else None
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for idle in self._idle.values():
+            for upstream in idle:
+                upstream.close()
+        self._idle.clear()

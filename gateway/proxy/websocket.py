@@ -1,0 +1,97 @@
+"""A WebSocket between client and engine: accepted only after the engine did, then bytes both ways.
+
+Frames pass untouched, so extensions, close codes, pings and message sizes are settled between the two ends. The first
+side to end closes both. If the engine ends without a close frame, or the gateway has to stop, the client gets one that
+says so (1011, 1012), because a bare end of connection looks like a network fault and tells nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.errors import EngineAnswerTimeout, EngineBroke
+from gateway.proxy.frames import INTERNAL_ERROR, SERVICE_RESTART, FrameTracker, close_frame
+from gateway.proxy.headers import upgrade_headers
+from gateway.proxy.http import Call, relay
+from gateway.proxy.upstream import Broke, Pool, Upstream
+from gateway.runtimes.base import Address
+
+
+async def tunnel(call: Call, pool: Pool, address: Address, answer_timeout: float) -> int:
+    """Ask the engine to switch; carry frames if it does, its refusal if it does not. Returns its status.
+
+    Raises ConnectFailed, EngineBroke and EngineAnswerTimeout before anything was answered.
+    """
+    upstream = await pool.connect(address, fresh=True)
+    try:
+        upstream.begin("GET")
+        upstream.write(call.head)
+        async with asyncio.timeout(answer_timeout):
+            answer = await upstream.answer()
+            while 100 < answer.status < 200 and answer.status != 101:
+                answer = await upstream.answer()
+        if answer.status != 101:
+            return await relay(call, upstream, answer)
+        headers = upgrade_headers(answer.headers, call.identity)
+        await call.send({"type": "http.response.start", "status": 101, "headers": headers})
+        await _carry(call, upstream)
+        return 101
+    except Broke as broke:
+        raise EngineBroke(f"The engine {broke.reason} before it answered.", retry_after=1) from broke
+    except TimeoutError:
+        raise EngineAnswerTimeout(f"The engine did not agree to a WebSocket within {answer_timeout:g} s.") from None
+    finally:
+        upstream.close()
+
+
+async def _carry(call: Call, upstream: Upstream) -> None:
+    frames = FrameTracker()
+    loop = asyncio.get_running_loop()
+    pumps = {
+        loop.create_task(_to_engine(call, upstream)),
+        loop.create_task(_to_client(call, upstream, frames)),
+    }
+    try:
+        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        code, reason = INTERNAL_ERROR, "the engine ended without saying why"
+    except asyncio.CancelledError:
+        code, reason = SERVICE_RESTART, "the gateway is shutting down"
+        raise
+    finally:
+        for pump in pumps:
+            pump.cancel()
+        await asyncio.wait(pumps)
+        await _end(call, frames, code, reason)
+
+
+async def _end(call: Call, frames: FrameTracker, code: int, reason: str) -> None:
+    """To a client that has gone this is sent into the void, which is fine."""
+    if frames.closing:
+        last = b""
+    elif frames.at_boundary:
+        last = close_frame(code, reason)
+    else:
+        await call.send({"type": "gateway.abort"})
+        return
+    await call.send({"type": "http.response.body", "body": last, "more_body": False})
+
+
+async def _to_engine(call: Call, upstream: Upstream) -> None:
+    while True:
+        message = await call.receive()
+        if message["type"] == "http.disconnect":
+            return
+        upstream.write(message["body"])
+        if upstream.write_blocked is not None:
+            await upstream.write_blocked
+
+
+async def _to_client(call: Call, upstream: Upstream, frames: FrameTracker) -> None:
+    try:
+        more = True
+        while more:
+            data, more = await upstream.read()
+            frames.feed(data)
+            await call.send({"type": "http.response.body", "body": data, "more_body": True})
+    except Broke:
+        return

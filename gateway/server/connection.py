@@ -1,0 +1,380 @@
+"""One client connection: bytes are parsed into exchanges, which are answered one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote
+
+import httptools
+
+from gateway.errors import BadRequestFraming, GatewayError, HeadTimeout, HeadTooLarge
+from gateway.refusals import refusal
+from gateway.server.exchange import Exchange, Headers, Message, status_line
+from gateway.server.head import check_head, origin_form
+from gateway.server.sweeper import Sweeper
+
+if TYPE_CHECKING:
+    from uvicorn import Config
+    from uvicorn.server import ServerState
+
+HIGH_WATER = 256 * 1024
+"""Bytes that may wait in memory, each way, before the sender is held back."""
+KEEP_ALIVE = 75.0
+STALL = 300.0
+"""Seconds without a byte, in the middle of a body, after which a client counts as gone."""
+MOST_PIPELINED = 32
+TCP_CLOSING = frozenset({0, 7, 8, 9, 11})
+"""Linux: no connection, CLOSE, CLOSE_WAIT, LAST_ACK, CLOSING: the peer will send nothing more."""
+
+_EXTENSIONS: Message = {"gateway.informational": {}, "gateway.abort": {}, "http.response.trailers": {}}
+_UPGRADABLE: Message = {**_EXTENSIONS, "gateway.upgrade": {}}
+_ASGI = {"version": "3.0", "spec_version": "2.4"}
+_FAULT_TEXT = "The request is not valid HTTP/1.1: {}."
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """head: bytes of a request head. head_timeout: seconds for it to arrive."""
+
+    head: int = 32 * 1024
+    head_timeout: float = 30.0
+
+
+class Connection(asyncio.Protocol):
+    """Built by uvicorn's server for each accepted socket."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        limits: Limits,
+        sweeper: Sweeper,
+    ) -> None:
+        self.loop = _loop or asyncio.get_running_loop()
+        self.write_blocked: asyncio.Future[None] | None = None
+        self._app = config.loaded_app
+        self._state: Any = server_state
+        self._app_state = app_state
+        self._limits = limits
+        self._sweeper = sweeper
+        self._transport: asyncio.Transport
+        self._parser = httptools.HttpRequestParser(self)
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)  # such data is ignored, not an error
+        self._url = b""
+        self._headers: Headers = []
+        self._in_head = False
+        self._head_bytes = 0
+        self._fault: GatewayError | None = None  # found in a parser callback
+        self._refusing: GatewayError | None = None  # to be said when the answers before it are out
+        self._ignored_upgrade = False
+        self._arriving: Exchange | None = None  # whose body is being parsed
+        self._exchange: Exchange | None = None  # being answered
+        self._queue: deque[Exchange] = deque()  # pipelined behind it
+        self._after_upgrade = b""
+        self._paused = False
+        self._closing = False
+        self._deadline: float | None = None
+        self._last_read = 0.0
+        self._blocked_since = 0.0
+
+    # Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
+        self._transport.set_write_buffer_limits(high=HIGH_WATER)
+        peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        self._client = tuple(peer[:2]) if isinstance(peer, tuple) else None
+        self._server = tuple(own[:2]) if isinstance(own, tuple) else None
+        self._last_read = self.loop.time()
+        self._deadline = self._last_read + self._limits.head_timeout
+        self._state.connections.add(self)
+        self._sweeper.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the name is asyncio's
+        self._closing = True
+        self._state.connections.discard(self)
+        self._sweeper.discard(self)
+        self.resume_writing()
+        self._queue.clear()
+        if self._exchange is not None:
+            self._exchange.client_gone()
+
+    def pause_writing(self) -> None:
+        self._blocked_since = self.loop.time()
+        self.write_blocked = self.loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self.write_blocked is not None:
+            self.write_blocked.set_result(None)
+            self.write_blocked = None
+
+    def write(self, data: bytes) -> None:
+        if not self._closing:
+            self._transport.write(data)
+
+    def writelines(self, parts: list[bytes]) -> None:
+        if not self._closing:
+            self._transport.writelines(parts)
+
+    @property
+    def date(self) -> bytes:
+        """The Date header's value, renewed by uvicorn once a second."""
+        return next((value for name, value in self._state.default_headers if name == b"date"), b"")
+
+    def shutdown(self) -> None:
+        """The server stops: an idle connection closes now, a busy one after its answer."""
+        if self._exchange is None and not self._in_head:
+            self._close()
+        elif self._exchange is not None:
+            self._exchange.keep_alive = False
+        else:
+            self._deadline = self.loop.time()
+
+    def sweep(self, now: float) -> None:
+        """Once a second: overdue heads, stalled bodies, readers that do not read, and peers gone unnoticed."""
+        exchange = self._exchange
+        if self._deadline is not None and now > self._deadline:
+            if self._in_head and exchange is None:
+                self._refuse(HeadTimeout(f"The request's head took longer than {self._limits.head_timeout:g} s."))
+            else:
+                self._close()
+        elif self.write_blocked is not None and now > self._blocked_since + STALL:
+            self._abort()
+        elif exchange is None:
+            return
+        elif self._is_forsaken(exchange, now):
+            self._abort()
+
+    def _is_forsaken(self, exchange: Exchange, now: float) -> bool:
+        if self._paused:
+            return self._peer_has_gone()
+        return exchange.wants_body and now > self._last_read + STALL
+
+    def _peer_has_gone(self) -> bool:
+        """While we do not read, the end of the connection is not seen; the kernel knows (tcp_info.tcpi_state)."""
+        sock = self._transport.get_extra_info("socket")
+        if sock is None or not hasattr(socket, "TCP_INFO"):
+            return False
+        info: bytes = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+        return info[0] in TCP_CLOSING
+
+    def _pause(self) -> None:
+        if not self._paused and not self._closing:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self._paused and not self._closing:
+            self._paused = False
+            self._last_read = self.loop.time()
+            self._transport.resume_reading()
+
+    def _close(self) -> None:
+        self._closing = True
+        self._transport.close()
+
+    def _abort(self) -> None:
+        self._closing = True
+        self._transport.abort()
+
+    # Bytes in
+
+    def data_received(self, data: bytes) -> None:
+        self._last_read = self.loop.time()
+        if self._refusing is not None:
+            return
+        exchange = self._exchange
+        if exchange is not None and "gateway.upgrade" in exchange.scope["extensions"]:
+            self._tunnel(exchange, data)
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._switch(data[upgrade.args[0] :])
+            return
+        except (httptools.HttpParserError, httptools.HttpParserCallbackError) as error:
+            self._refuse(self._fault or BadRequestFraming(_FAULT_TEXT.format(str(error).rstrip("."))))
+            return
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > self._limits.head:
+                self._refuse(HeadTooLarge(f"The request's head is larger than {self._limits.head} bytes."))
+        elif (arriving := self._arriving) is not None and arriving.held > HIGH_WATER and not arriving.complete:
+            self._pause()
+
+    def _tunnel(self, exchange: Exchange, data: bytes) -> None:
+        if exchange.upgraded:
+            exchange.feed(data)
+            if exchange.held > HIGH_WATER:
+                self._pause()
+        else:  # the engine has not agreed yet
+            self._after_upgrade += data
+            if len(self._after_upgrade) > HIGH_WATER:
+                self._pause()
+
+    def _switch(self, rest: bytes) -> None:
+        """The parser stopped at an upgrade. WebSocket tunnels from here on; others are ignored (RFC 9110, 7.8)."""
+        if not self._ignored_upgrade:
+            self._after_upgrade = rest
+            return
+        self._ignored_upgrade = False
+        lines = [self._parser.get_method(), b" ", self._url, b" HTTP/1.1\r\n"]
+        for name, value in self._headers:
+            if name not in (b"upgrade", b"connection", b"http2-settings"):
+                lines += (name, b": ", value, b"\r\n")
+        self._parser = httptools.HttpRequestParser(self)
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.data_received(b"".join(lines) + b"\r\n" + rest)
+
+    def upgraded(self) -> None:
+        """The engine agreed: what the client sent after its head belongs to the tunnel."""
+        self._deadline = None
+        if self._exchange is not None and self._after_upgrade:
+            self._exchange.feed(self._after_upgrade)
+            self._after_upgrade = b""
+
+    # Parser callbacks
+
+    def on_message_begin(self) -> None:
+        self._url = b""
+        self._headers = []
+        self._in_head = True
+        self._head_bytes = 0
+        if self._exchange is None:
+            self._deadline = self._last_read + self._limits.head_timeout
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:
+            self._headers.append((name.lower(), value))
+        elif self._arriving is not None and len(self._arriving.trailers) < 32:
+            self._arriving.trailers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        if self._parser.should_upgrade() and not self._is_websocket():
+            self._ignored_upgrade = True
+            return
+        try:
+            self._begin_exchange()
+        except GatewayError as error:
+            self._fault = error
+            raise
+
+    def on_body(self, body: bytes) -> None:
+        if self._arriving is not None and not self._arriving.complete:
+            self._arriving.feed(body)
+
+    def on_message_complete(self) -> None:
+        if self._arriving is not None:
+            self._arriving.feed_end()
+            if self._exchange is None:  # answered early, the rest of the upload is now read and dropped
+                self._deadline = self._last_read + KEEP_ALIVE
+            self._arriving = None
+
+    def _is_websocket(self) -> bool:
+        return any(name == b"upgrade" and value.lower() == b"websocket" for name, value in self._headers)
+
+    def _begin_exchange(self) -> None:
+        self._in_head = False
+        parser, headers = self._parser, self._headers
+        method: str = parser.get_method().decode("ascii")
+        version: str = parser.get_http_version()
+        if len(self._url) + sum([len(n) + len(v) + 4 for n, v in headers]) > self._limits.head:
+            raise HeadTooLarge(f"The request's head is larger than {self._limits.head} bytes.")
+        has_body = check_head(method, version, headers)
+        raw_path, _, query = origin_form(self._url, method, headers).partition(b"?")
+        path = raw_path.decode("ascii")
+        upgrade = parser.should_upgrade()
+        if upgrade and has_body:
+            raise BadRequestFraming("A request to upgrade the connection cannot have a body.")
+        scope: Message = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": version,
+            "server": self._server,
+            "client": self._client,
+            "scheme": "http",
+            "root_path": "",
+            "method": method,
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": headers,
+            "state": self._app_state.copy(),
+            "extensions": _UPGRADABLE if upgrade else _EXTENSIONS,
+        }
+        expects = has_body and any(n == b"expect" and v.lower() == b"100-continue" for n, v in headers)
+        keep_alive = parser.should_keep_alive() and not upgrade
+        exchange = Exchange(self, scope, keep_alive=keep_alive, has_body=has_body, expects_continue=expects)
+        self._arriving = exchange
+        if self._exchange is None:
+            self._serve(exchange)
+        else:
+            self._queue.append(exchange)
+            if len(self._queue) >= MOST_PIPELINED:
+                self._pause()
+
+    # Answers out
+
+    def _serve(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._deadline = None
+        task = exchange.task = self.loop.create_task(exchange.run(self._app))
+        self._state.tasks.add(task)
+        task.add_done_callback(self._state.tasks.discard)
+
+    def body_taken(self) -> None:
+        """Part of a body was taken; read on if that made room."""
+        if self._paused and self._exchange is not None and self._exchange.held < HIGH_WATER:
+            self._resume()
+
+    def answered(self, exchange: Exchange, *, abort: bool) -> None:
+        """The answer is out, or was cut."""
+        if abort or self._closing:
+            self._abort()
+            return
+        self._state.total_requests += 1
+        self._exchange = None
+        self._resume()
+        if self._queue and exchange.keep_alive:
+            self._serve(self._queue.popleft())
+        elif self._refusing is not None:
+            self._say_no(self._refusing)
+        elif exchange.keep_alive:
+            self._deadline = self._last_read + KEEP_ALIVE
+        elif exchange.body_complete or exchange.upgraded:
+            self._close()
+        else:
+            # The client still sends. Closing now would reset the connection and could swallow the answer (RFC 9112
+            # section 9.6): say that we are done, then read and drop for a while.
+            self._deadline = self.loop.time() + self._limits.head_timeout
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+
+    def _refuse(self, error: GatewayError) -> None:
+        """The bytes make no sense from here on. Answers that are due go out first."""
+        self._refusing = error
+        exchange = self._exchange
+        if exchange is not None and exchange is self._arriving:  # its own body is broken: it cannot be served
+            if exchange.started:
+                self._abort()
+                return
+            exchange.client_gone()
+            self._exchange = None
+        if self._exchange is None:
+            self._say_no(error)
+
+    def _say_no(self, error: GatewayError) -> None:
+        status, headers, body = refusal(error)
+        lines = [b"%s: %s\r\n" % pair for pair in headers]
+        self.write(b"".join([status_line(status), *lines, b"connection: close\r\n\r\n", body]))
+        self._close()

@@ -1,0 +1,289 @@
+"""One request and its answer, as ASGI sees them.
+
+Beside ASGI's own messages it understands, where `scope["extensions"]` says so:
+
+- `gateway.informational`: {"status", "headers"}, a 1xx answer sent on at once (RFC 9110 section 15.2).
+- `gateway.abort`: cut the connection, so that a half-sent answer cannot be mistaken for a whole one.
+- `gateway.upgrade`: a response start with status 101 turns the rest of the connection into bytes both ways, carried by
+  `http.request` and `http.response.body` messages (RFC 9110 section 7.8).
+- `http.response.trailers`, as in the ASGI specification.
+
+When the client goes, the task that serves it is cancelled; in an upgraded connection `receive` says `http.disconnect`
+after the last bytes instead, so that a closing handshake is not lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from gateway.errors import GatewayError, ShuttingDown
+from gateway.refusals import refusal
+
+if TYPE_CHECKING:
+    from gateway.server.connection import Connection
+
+Message = dict[str, Any]
+Headers = list[tuple[bytes, bytes]]
+
+LARGE = 64 * 1024
+"""Above this a copy costs more than a second write."""
+
+CHUNKED, SIZED, UNTIL_CLOSE, NO_BODY, RAW = range(5)
+
+_log = structlog.get_logger()
+_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+
+
+def status_line(status: int) -> bytes:
+    return b"HTTP/1.1 %d %s\r\n" % (status, _REASONS.get(status, b""))
+
+
+class Exchange:
+    """receive() and send() for one request. Made by the connection, which also feeds the body."""
+
+    __slots__ = (
+        "_body", "_conn", "_expects_continue", "_framing", "_head", "_remaining", "_reported_end", "_size",
+        "_trailers_follow", "_waiter", "body_complete", "complete", "disconnected", "has_body", "keep_alive",
+        "scope", "started", "task", "trailers", "upgraded",
+    )  # fmt: skip
+
+    def __init__(
+        self, conn: Connection, scope: Message, *, keep_alive: bool, has_body: bool, expects_continue: bool
+    ) -> None:
+        self._conn = conn
+        self.scope = scope
+        self.keep_alive = keep_alive
+        self.has_body = has_body
+        self.task: asyncio.Task[None] | None = None
+        self.disconnected = False
+        self.started = False  # the answer's head has been given to the transport, or is about to be
+        self.complete = False
+        self.upgraded = False
+        self.body_complete = not has_body
+        self.trailers: Headers = []
+        self._body: deque[bytes] = deque()
+        self._size = 0
+        self._reported_end = False
+        self._expects_continue = expects_continue
+        self._waiter: asyncio.Future[None] | None = None
+        self._head: list[bytes] | None = None
+        self._framing = NO_BODY
+        self._remaining = 0
+        self._trailers_follow = False
+
+    # The request, as it comes in
+
+    @property
+    def held(self) -> int:
+        """Bytes of the body that nobody has taken yet."""
+        return self._size
+
+    @property
+    def wants_body(self) -> bool:
+        """The client's next bytes are what we wait for."""
+        return not self.body_complete and not self._expects_continue
+
+    def feed(self, data: bytes) -> None:
+        self._body.append(data)
+        self._size += len(data)
+        self._wake()
+
+    def feed_end(self) -> None:
+        self.body_complete = True
+        self._wake()
+
+    def client_gone(self) -> None:
+        self.disconnected = True
+        self._wake()
+        if self.task is not None and not self.complete and not self.upgraded:
+            self.task.cancel()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def receive(self) -> Message:
+        """The next part of the body; after the last one, waits for the client to go."""
+        if self._expects_continue:
+            self._expects_continue = False
+            if not self.started and not self.body_complete and not self._body:
+                self._conn.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        while True:
+            if self._body:
+                return self._take()
+            if self.disconnected or (self.complete and not self.upgraded):
+                return {"type": "http.disconnect"}
+            if self.body_complete and not self._reported_end:
+                self._reported_end = True
+                return {"type": "http.request", "body": b"", "more_body": False, "trailers": self.trailers}
+            self._waiter = self._conn.loop.create_future()
+            await self._waiter
+
+    def _take(self) -> Message:
+        body = self._body
+        if len(body) == 1 or len(body[0]) >= LARGE:
+            data = body.popleft()
+            self._size -= len(data)
+        else:
+            data = b"".join(body)
+            body.clear()
+            self._size = 0
+        self._conn.body_taken()
+        more = bool(body) or not self.body_complete
+        self._reported_end = not more
+        return {"type": "http.request", "body": data, "more_body": more, "trailers": self.trailers}
+
+    # The answer, as it goes out
+
+    async def send(self, message: Message) -> None:
+        """Raises RuntimeError for a message that does not fit; waits while the client is slower than the engine."""
+        if self.disconnected:
+            return
+        conn = self._conn
+        if conn.write_blocked is not None:
+            await conn.write_blocked
+        match message["type"]:
+            case "http.response.body":
+                self._send_body(message.get("body", b""), more=message.get("more_body", False))
+            case "http.response.start":
+                self._send_start(message["status"], message.get("headers", ()), trailers=message.get("trailers", False))
+            case "http.response.trailers":
+                self._send_trailers(message.get("headers", ()))
+            case "gateway.informational":
+                if not self.started and self.scope["http_version"] == "1.1":
+                    conn.write(_head(message["status"], message["headers"]))
+            case "gateway.abort":
+                self._finish(abort=True)
+            case other:
+                raise RuntimeError(f"An HTTP exchange cannot send {other!r}.")
+
+    def _send_start(self, status: int, headers: Headers, *, trailers: bool) -> None:
+        if self.started:
+            raise RuntimeError("The answer has already started.")
+        self.started = True
+        http_1_1 = self.scope["http_version"] == "1.1"
+        head = [status_line(status)]
+        self._framing = CHUNKED if http_1_1 else UNTIL_CLOSE
+        dated = False
+        for name, value in headers:
+            if b"\n" in value or b"\r" in value or b"\n" in name:
+                raise RuntimeError("A header of the answer holds a line break.")
+            if name == b"content-length":
+                self._remaining = int(value)
+                self._framing = SIZED
+            elif name == b"date":
+                dated = True
+            elif name == b"connection" and b"close" in value.lower():
+                self.keep_alive = False
+                continue
+            head += (name, b": ", value, b"\r\n")
+        if status == 101:
+            self._switch(head)
+            return
+        if self.scope["method"] == "HEAD" or status in (204, 304):
+            self._framing = NO_BODY
+        elif self._framing == CHUNKED:
+            head.append(b"transfer-encoding: chunked\r\n")
+            self._trailers_follow = trailers
+        elif self._framing == UNTIL_CLOSE:
+            self.keep_alive = False
+        if not dated:
+            head += (b"date: ", self._conn.date, b"\r\n")
+        if not self.keep_alive:
+            head.append(b"connection: close\r\n")
+        elif not http_1_1:
+            head.append(b"connection: keep-alive\r\n")
+        head.append(b"\r\n")
+        self._head = head
+        self._conn.loop.call_soon(self._flush)  # an event stream's head must not wait for its first event
+
+    def _switch(self, head: list[bytes]) -> None:
+        if "gateway.upgrade" not in self.scope["extensions"]:
+            raise RuntimeError("This client has not asked for an upgrade.")
+        self.upgraded = True
+        self._framing = RAW
+        self._conn.write(b"".join(head) + b"\r\n")
+        self._conn.upgraded()
+
+    def _flush(self) -> None:
+        if self._head is not None:
+            head, self._head = self._head, None
+            self._conn.write(b"".join(head))
+
+    def _send_body(self, body: bytes, *, more: bool) -> None:
+        if not self.started or self.complete:
+            raise RuntimeError("A body can only be sent between the answer's start and its end.")
+        parts, self._head = self._head or [], None
+        match self._framing:
+            case 0:  # CHUNKED
+                if body:
+                    parts += (b"%x\r\n" % len(body), body, b"\r\n")
+                if not more and not self._trailers_follow:
+                    parts.append(b"0\r\n\r\n")
+            case 1:  # SIZED
+                self._remaining -= len(body)
+                if self._remaining < 0 or (self._remaining and not more):
+                    self._finish(abort=True)
+                    raise RuntimeError("The body is not as long as its Content-Length.")
+                parts.append(body)
+            case 2 | 4:  # UNTIL_CLOSE, RAW
+                parts.append(body)
+            case _:
+                pass
+        if parts:
+            if len(body) < LARGE:
+                self._conn.write(b"".join(parts))
+            else:
+                self._conn.writelines(parts)
+        if not more and not self._trailers_follow:
+            self._finish()
+
+    def _send_trailers(self, headers: Headers) -> None:
+        if not self._trailers_follow or self.complete:
+            return
+        lines = [b"%s: %s\r\n" % (name, value) for name, value in headers]
+        self._conn.write(b"0\r\n" + b"".join(lines) + b"\r\n")
+        self._finish()
+
+    def _finish(self, *, abort: bool = False) -> None:
+        self.complete = True
+        self._head = None
+        self._wake()
+        self._conn.answered(self, abort=abort)
+
+    # The application's task
+
+    async def run(self, app: Any) -> None:
+        """Call the application, and see to it that the client gets an answer or a cut, never silence."""
+        try:
+            await app(self.scope, self.receive, self.send)
+        except asyncio.CancelledError:
+            if not self.disconnected:
+                await self.give_up(ShuttingDown("The gateway is shutting down; ask again in a moment.", retry_after=1))
+        except Exception:
+            _log.exception("gateway.request_broke", path=self.scope["path"])
+            await self.give_up(GatewayError("The gateway failed to handle this request; its log says why."))
+        else:
+            if not self.complete and not self.disconnected:
+                await self.give_up(GatewayError("The gateway did not finish its answer; its log says why."))
+
+    async def give_up(self, error: GatewayError) -> None:
+        """Answer with the error if the answer has not begun; else cut it."""
+        if self.complete or self.disconnected:
+            return
+        if self.started:
+            self._finish(abort=True)
+            return
+        self.keep_alive = False
+        status, headers, body = refusal(error, self.scope)
+        self._send_start(status, headers, trailers=False)
+        self._send_body(body, more=False)
+
+
+def _head(status: int, headers: Headers) -> bytes:
+    return status_line(status) + b"".join(b"%s: %s\r\n" % pair for pair in headers) + b"\r\n"

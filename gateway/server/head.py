@@ -1,0 +1,70 @@
+"""Is this request head one that every parser would understand the same way? Pure.
+
+httptools (llhttp, strict) already refuses both lengths together, repeated or malformed Content-Length, obs-fold, bare
+CR or LF, NUL, and malformed chunks. What it lets through and we do not is checked here. Sources: RFC 9112 sections
+2.2, 3.2, 3.3, 6.1 and 11.2; RFC 9110 section 7.2.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gateway.errors import BadRequestFraming, HeadTooLarge
+
+Headers = list[tuple[bytes, bytes]]
+
+MOST_HEADERS = 200
+_HOST = re.compile(rb"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+
+
+def check_head(method: str, version: str, headers: Headers) -> bool:
+    """Raise BadRequestFraming for an ambiguous head; returns whether a body follows.
+
+    headers: names in lower case.
+    """
+    if version not in ("1.1", "1.0"):
+        raise BadRequestFraming(f"HTTP/{version} is not spoken here; use HTTP/1.1.")
+    if method == "CONNECT":
+        raise BadRequestFraming("CONNECT is for forward proxies; this is a gateway.")
+    if len(headers) > MOST_HEADERS:
+        raise HeadTooLarge(f"The request has more than {MOST_HEADERS} header fields.")
+    hosts = encodings = 0
+    body = False
+    for name, value in headers:
+        if name == b"host":
+            hosts += 1
+            if not _HOST.fullmatch(value):
+                raise BadRequestFraming("The Host header is not a hostname with an optional port.")
+        elif name == b"content-length":
+            body = value.strip(b"0") != b""
+        elif name == b"transfer-encoding":
+            encodings += 1
+            if value.lower() != b"chunked" or version == "1.0":
+                raise BadRequestFraming("The only Transfer-Encoding understood here is chunked, in HTTP/1.1.")
+            body = True
+    if hosts > 1 or (hosts == 0 and version == "1.1"):
+        raise BadRequestFraming("The request needs exactly one Host header.")
+    if encodings > 1:
+        raise BadRequestFraming("The request has more than one Transfer-Encoding header.")
+    return body
+
+
+def origin_form(target: bytes, method: str, headers: Headers) -> bytes:
+    """The request target as path and query, just as they came. Raises BadRequestFraming.
+
+    An absolute target (RFC 9112 section 3.2.2) is understood if its authority is the one in Host: two hosts in one
+    request are a way to be let in under one name and served under another.
+    """
+    if b"#" in target:
+        raise BadRequestFraming("The request target holds a fragment, which is never sent.")
+    if target[:1] == b"/" or (target == b"*" and method == "OPTIONS"):
+        return target
+    scheme, separator, rest = target.partition(b"://")
+    if not separator or scheme.lower() not in (b"http", b"https"):
+        raise BadRequestFraming("The request target must begin with a slash.")
+    authority, slash, path = rest.partition(b"/")
+    authority, question, query = authority.partition(b"?")
+    host = next((value for name, value in headers if name == b"host"), authority)
+    if authority.lower() != host.lower():
+        raise BadRequestFraming("The host in the request target is not the one in the Host header.")
+    return b"/" + (path if slash else question + query)

@@ -1,0 +1,99 @@
+"""Runs the gateway as a process: sockets, memory allocator, uvicorn, shutdown."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import resource
+import socket
+import sys
+
+import structlog
+import uvicorn
+
+from gateway.app import App, create_app
+from gateway.config import Config
+from gateway.config.hosts import Listen
+from gateway.server.connection import Connection, Limits
+from gateway.server.sweeper import Sweeper
+
+BACKLOG = 4096
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
+_log = structlog.get_logger()
+
+
+def serve(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT, then drain. Raises OSError if an address cannot be listened on."""
+    settings = config.gateway
+    settle_allocator()
+    raise_file_limit()
+    with contextlib.ExitStack() as stack:
+        clients = stack.enter_context(listening(settings.listen))
+        admins = stack.enter_context(listening(settings.admin))
+        app = create_app(config)
+        app.admin = admins.getsockname()[:2]
+        for what, sock in (("clients", clients), ("admin", admins)):
+            host, port = sock.getsockname()[:2]
+            _log.info("gateway.listening", on=str(Listen(host, port)), what=what)
+        with contextlib.suppress(KeyboardInterrupt):
+            server_for(app).run(sockets=[clients, admins])
+
+
+def server_for(app: App) -> uvicorn.Server:
+    """The server: uvicorn with our own HTTP protocol; see `gateway.server`."""
+    settings = app.config.gateway
+    limits = Limits(head=settings.head_limit, head_timeout=settings.head_timeout)
+    protocol = functools.partial(Connection, limits=limits, sweeper=Sweeper())
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=protocol,  # type: ignore[arg-type]  # uvicorn only calls it
+            ws="none",
+            loop="uvloop",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=settings.drain_timeout,  # type: ignore[arg-type]  # a float does
+        )
+    )
+
+
+def listening(address: Listen) -> socket.socket:
+    """A bound socket. Raises OSError with the address in its text."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(tuple(address))
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"cannot listen on {address}: {error.strerror}") from error
+    sock.setblocking(False)  # noqa: FBT003 - the standard library's signature
+    return sock
+
+
+def settle_allocator() -> None:
+    """Tell glibc to keep buffers of body size instead of mapping and unmapping each one.
+
+    Every read from a socket allocates up to 256 KiB; above the default threshold of 128 KiB each becomes an mmap, a
+    page fault per 4 KiB and a munmap, which costs uploads a third of their speed (bench/RESULTS.md). Elsewhere: no
+    effect.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, 32 * 1024 * 1024)
+        mallopt(_M_TRIM_THRESHOLD, 8 * 1024 * 1024)
+        mallopt(_M_TOP_PAD, 1024 * 1024)
+
+
+def raise_file_limit() -> None:
+    """Two sockets per request: take as many descriptors as the system lets us have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
