@@ -59,7 +59,7 @@ class Endpoint:
             record.failed(error.code, str(error.__cause__ or error), error.status)
             await _refuse(error, scope, send, record.identity)
         except AnswerCut as cut:
-            record.failed("answer_cut", f"the engine {cut}")
+            record.failed("answer_cut", f"the engine {cut}", cut.status)
         except asyncio.CancelledError:
             record.failed("client_gone")
             raise

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.errors import EngineAnswerTimeout, EngineBroke
+from gateway.errors import EngineAnswerTimeout, EngineBroke, EngineTrouble
 from gateway.proxy.headers import answer_headers, has_body
 from gateway.proxy.upstream import Answer, Broke, Pool, Upstream
 from gateway.runtimes.base import Address
@@ -34,6 +34,10 @@ class Call:
 class AnswerCut(Exception):
     """The engine broke off in the middle of its answer; the client's connection has been cut so that it notices."""
 
+    def __init__(self, reason: str, status: int) -> None:
+        super().__init__(reason)
+        self.status = status
+
 
 async def forward(call: Call, pool: Pool, address: Address, answer_timeout: float) -> int:
     """Send the request, stream the answer back, return its status.
@@ -50,43 +54,49 @@ async def forward(call: Call, pool: Pool, address: Address, answer_timeout: floa
     try:
         return await _exchange(call, upstream, answer_timeout, body=body)
     except Broke as broke:
-        if not (upstream.reused and repeatable and not broke.heard):
-            raise EngineBroke(f"The engine {broke.reason} before it answered.", retry_after=1) from broke
+        if broke.heard or broke.late or not (upstream.reused and repeatable):
+            raise trouble(broke, answer_timeout) from broke
     upstream = await pool.connect(address, fresh=True)
     try:
         return await _exchange(call, upstream, answer_timeout, body=False)
     except Broke as broke:
-        raise EngineBroke(f"The engine {broke.reason} before it answered.", retry_after=1) from broke
+        raise trouble(broke, answer_timeout) from broke
+
+
+def trouble(broke: Broke, answer_timeout: float) -> EngineTrouble:
+    """What to tell a client whose answer had not begun."""
+    if broke.late:
+        return EngineAnswerTimeout(f"The engine had the request for {answer_timeout:g} s and did not begin to answer.")
+    return EngineBroke(f"The engine {broke.reason} before it answered.", retry_after=1)
 
 
 async def _exchange(call: Call, upstream: Upstream, answer_timeout: float, *, body: bool) -> int:
     upstream.begin(call.scope["method"])
     upstream.write(call.head)
-    if not body:
-        try:
-            return await _answer(call, upstream, answer_timeout)
-        except BaseException:
-            upstream.abort()
-            raise
-        finally:
-            upstream.release(request_sent=True)
-    upload = asyncio.get_running_loop().create_task(_upload(call.receive, upstream, call.scope["headers"]))
+    if body:
+        return await _exchange_with_body(call, upstream, answer_timeout)
+    upstream.expect_answer(answer_timeout)
     try:
-        return await _answer(call, upstream, answer_timeout, upload)
+        return await relay(call, upstream, await _head(call, upstream))
     except BaseException:
         upstream.abort()
         raise
     finally:
-        sent = upload.done() and not upload.cancelled()
+        upstream.release(request_sent=True)
+
+
+async def _exchange_with_body(call: Call, upstream: Upstream, answer_timeout: float) -> int:
+    """Upload and answer run side by side. The clock for the answer starts when the engine has the whole request."""
+    upload = asyncio.get_running_loop().create_task(_upload(call, upstream, answer_timeout))
+    try:
+        return await relay(call, upstream, await _head(call, upstream))
+    except BaseException:
+        upstream.abort()
+        raise
+    finally:
         upload.cancel()
         await asyncio.wait({upload})
-        upstream.release(request_sent=sent and upload.exception() is None)
-
-
-async def _answer(
-    call: Call, upstream: Upstream, answer_timeout: float, upload: asyncio.Task[None] | None = None
-) -> int:
-    return await relay(call, upstream, await _head(call, upstream, answer_timeout, upload))
+        upstream.release(request_sent=not upload.cancelled() and upload.exception() is None)
 
 
 async def relay(call: Call, upstream: Upstream, answer: Answer) -> int:
@@ -107,33 +117,14 @@ async def relay(call: Call, upstream: Upstream, answer: Answer) -> int:
             await call.send({"type": "http.response.body", "body": data, "more_body": more})
     except Broke as broke:
         await call.send({"type": "gateway.abort"})
-        raise AnswerCut(broke.reason) from broke
+        raise AnswerCut(broke.reason, answer.status) from broke
     if wants_trailers:
         await call.send({"type": "http.response.trailers", "headers": upstream.trailers, "more_trailers": False})
     return answer.status
 
 
-async def _head(call: Call, upstream: Upstream, answer_timeout: float, upload: asyncio.Task[None] | None) -> Answer:
-    """The final head; 1xx go on to the client at once. The clock starts when the engine has the whole request."""
-    loop = asyncio.get_running_loop()
-
-    def uploaded(_: object) -> None:
-        deadline.reschedule(loop.time() + answer_timeout)
-
-    try:
-        async with asyncio.timeout(None if upload else answer_timeout) as deadline:
-            if upload is not None:
-                upload.add_done_callback(uploaded)
-            try:
-                return await _final(call, upstream)
-            finally:
-                if upload is not None:
-                    upload.remove_done_callback(uploaded)
-    except TimeoutError:
-        raise _too_late(answer_timeout) from None
-
-
-async def _final(call: Call, upstream: Upstream) -> Answer:
+async def _head(call: Call, upstream: Upstream) -> Answer:
+    """The final head. Informational answers before it go on to the client at once."""
     while True:
         answer = await upstream.answer()
         if answer.status >= 200 or answer.status == 101:
@@ -143,15 +134,11 @@ async def _final(call: Call, upstream: Upstream) -> Answer:
             await call.send({"type": "gateway.informational", "status": answer.status, "headers": headers})
 
 
-def _too_late(seconds: float) -> EngineAnswerTimeout:
-    return EngineAnswerTimeout(f"The engine had the request for {seconds:g} s and did not begin to answer.")
-
-
-async def _upload(receive: Receive, upstream: Upstream, headers: list[tuple[bytes, bytes]]) -> None:
-    chunked = any(name == b"transfer-encoding" for name, _ in headers)
+async def _upload(call: Call, upstream: Upstream, answer_timeout: float) -> None:
+    chunked = any(name == b"transfer-encoding" for name, _ in call.scope["headers"])
     more = True
     while more:
-        message = await receive()
+        message = await call.receive()
         if message["type"] == "http.disconnect":
             upstream.abort()
             return
@@ -167,3 +154,4 @@ async def _upload(receive: Receive, upstream: Upstream, headers: list[tuple[byte
     if chunked:
         trailers = b"".join(b"%s: %s\r\n" % pair for pair in message.get("trailers", ()))
         upstream.write(b"0\r\n" + trailers + b"\r\n")
+    upstream.expect_answer(answer_timeout)

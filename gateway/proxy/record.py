@@ -64,7 +64,7 @@ class Record:
             "reason": self._reason,
         }
         facts = {name: value for name, value in facts.items() if value is not None}
-        if self._error is None or self._error == "client_gone":
-            _log.info("request.done", **facts)
+        if self._error is None or self._error == "client_gone" or (self.status and self.status < 500):
+            _log.info("request.done" if self._error is None else "request.ended", **facts)
         else:
             _log.warning("request.failed", **facts)

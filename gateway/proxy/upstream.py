@@ -31,13 +31,14 @@ class ConnectFailed(Exception):
 class Broke(Exception):
     """The engine's connection ended, or stopped making sense, before its answer was complete.
 
-    heard: whether any byte of an answer had come.
+    heard: whether any byte of an answer had come. late: it took too long to begin.
     """
 
-    def __init__(self, reason: str, *, heard: bool) -> None:
+    def __init__(self, reason: str, *, heard: bool, late: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.heard = heard
+        self.late = late
 
 
 @dataclass(slots=True)
@@ -84,6 +85,7 @@ class Upstream(asyncio.Protocol):
         self._held = 0
         self._broke: Broke | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._patience: asyncio.TimerHandle | None = None
 
     # Transport
 
@@ -101,6 +103,7 @@ class Upstream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
+        self._expected()
         self.resume_writing()
         if self._idle:
             self._pool.forget(self)
@@ -162,6 +165,7 @@ class Upstream(asyncio.Protocol):
             self._hear_informational(answer)
             return
         self._answer = answer
+        self._expected()
         self._keep_alive = self._parser.should_keep_alive()
         self._upgraded = status == 101
         self._note_framing(answer)
@@ -220,6 +224,22 @@ class Upstream(asyncio.Protocol):
 
     # The answer
 
+    def expect_answer(self, within: float) -> None:
+        """The final head has to come within so many seconds from now; after that the exchange is broken off as late."""
+        if self._answer is None and not self._lost:
+            self._expected()
+            self._patience = self._loop.call_later(within, self._too_late)
+
+    def _expected(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _too_late(self) -> None:
+        if self._answer is None:
+            self._break("did not begin to answer", late=True)
+            self.abort()
+
     async def answer(self) -> Answer:
         """The next head: of an informational answer (1xx, except 100), or else of the final one. Raises Broke."""
         while not self._informational:
@@ -264,9 +284,9 @@ class Upstream(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _break(self, reason: str) -> None:
+    def _break(self, reason: str, *, late: bool = False) -> None:
         if self._broke is None:
-            self._broke = Broke(reason, heard=self._heard)
+            self._broke = Broke(reason, heard=self._heard, late=late)
         self._wake()
 
     # Afterwards

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.errors import EngineAnswerTimeout, EngineBroke
 from gateway.proxy.frames import INTERNAL_ERROR, SERVICE_RESTART, FrameTracker, close_frame
 from gateway.proxy.headers import upgrade_headers
-from gateway.proxy.http import Call, relay
+from gateway.proxy.http import Call, relay, trouble
 from gateway.proxy.upstream import Broke, Pool, Upstream
 from gateway.runtimes.base import Address
 
@@ -26,10 +25,10 @@ async def tunnel(call: Call, pool: Pool, address: Address, answer_timeout: float
     try:
         upstream.begin("GET")
         upstream.write(call.head)
-        async with asyncio.timeout(answer_timeout):
+        upstream.expect_answer(answer_timeout)
+        answer = await upstream.answer()
+        while answer.status < 200 and answer.status != 101:
             answer = await upstream.answer()
-            while 100 < answer.status < 200 and answer.status != 101:
-                answer = await upstream.answer()
         if answer.status != 101:
             return await relay(call, upstream, answer)
         headers = upgrade_headers(answer.headers, call.identity)
@@ -37,9 +36,7 @@ async def tunnel(call: Call, pool: Pool, address: Address, answer_timeout: float
         await _carry(call, upstream)
         return 101
     except Broke as broke:
-        raise EngineBroke(f"The engine {broke.reason} before it answered.", retry_after=1) from broke
-    except TimeoutError:
-        raise EngineAnswerTimeout(f"The engine did not agree to a WebSocket within {answer_timeout:g} s.") from None
+        raise trouble(broke, answer_timeout) from broke
     finally:
         upstream.close()
 
