@@ -1,0 +1,59 @@
+# One word per chore; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CODE := gateway engines bench scripts tests
+
+.PHONY: help
+help:  ## list the chores
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The environment is made anew when the list of packages changes. A half-made one is never taken for whole.
+$(STAMP): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[faster,dev]'
+	touch $(STAMP)
+
+.PHONY: install
+install: $(STAMP)  ## make the virtual environment in .venv
+
+.PHONY: demo
+demo: $(STAMP)  ## wake the faster engine with a recording, see the transcript, watch it fall asleep; no Docker needed
+	$(BIN)/python scripts/demo.py
+
+.PHONY: run
+run: $(STAMP)  ## leave the demo's gateway running, for curl
+	PATH="$(CURDIR)/$(BIN):$$PATH" whisper-gateway serve --config samples/config.yaml
+
+.PHONY: test
+test: $(STAMP)  ## run all tests; those for Docker and nginx run where these are there
+	$(BIN)/python -m pytest
+
+.PHONY: check
+check: $(STAMP)  ## lint, formatting, types
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy
+
+.PHONY: format
+format: $(STAMP)  ## format the code
+	$(BIN)/ruff check --fix --quiet $(CODE) || true
+	$(BIN)/ruff format $(CODE)
+
+.PHONY: docs
+docs: $(STAMP)  ## generate config.schema.json and the generated parts of docs/
+	$(BIN)/python scripts/generate_docs.py
+
+.PHONY: bench
+bench: $(STAMP)  ## measure the gateway against nginx and direct connections; needs nginx, wrk and Docker
+	$(BIN)/python -m bench
+
+.PHONY: image
+image:  ## build the faster engine's image
+	docker build -f engines/faster/Dockerfile -t whisper-gateway/faster .
+
+.PHONY: clean
+clean:  ## remove the virtual environment and what tools left behind
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

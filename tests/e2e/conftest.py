@@ -1,0 +1,87 @@
+"""Real containers behind a real gateway process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from docker.models.containers import Container
+
+from tests.fixtures.process_gateway import GatewayProcess
+
+ROOT = Path(__file__).parent.parent.parent
+FASTER_IMAGE = "whisper-gateway-test/faster"
+HOST = "engine.test"
+
+
+@pytest.fixture(scope="session")
+def faster_image() -> str:
+    """The faster engine's image, built as the README says."""
+    command = ["docker", "build", "--quiet", "-f", "engines/faster/Dockerfile", "-t", FASTER_IMAGE, "."]
+    built = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "DOCKER_BUILDKIT": "1"}, capture_output=True, text=True, check=False
+    )
+    assert built.returncode == 0, built.stderr
+    return FASTER_IMAGE
+
+
+class Engine:
+    """A container that was created and not started, as compose does it."""
+
+    def __init__(self, client: docker.DockerClient, container: Container) -> None:
+        self._client = client
+        self.container = container
+        assert container.name is not None
+        self.name: str = container.name
+
+    @property
+    def status(self) -> str:
+        self.container.reload()
+        return self.container.status
+
+    def starts(self, since: float) -> int:
+        """How often Docker started it since that moment (time.time())."""
+        filters = {"container": self.name, "event": "start", "type": "container"}
+        events = self._client.events(since=int(since) - 1, until=int(time.time()) + 1, filters=filters, decode=True)
+        return sum(1 for event in events if event["timeNano"] >= since * 1e9)
+
+
+@pytest.fixture
+def make_engine() -> Iterator[Callable[..., Engine]]:
+    """Creates containers, and removes them after the test."""
+    client = docker.from_env()
+    made: list[Container] = []
+
+    def make(image: str, **settings: Any) -> Engine:
+        container = client.containers.create(image, name=f"wg-test-{uuid.uuid4().hex[:12]}", **settings)
+        made.append(container)
+        return Engine(client, container)
+
+    yield make
+    for container in made:
+        container.remove(force=True)
+    client.close()
+
+
+@pytest.fixture
+def make_gateway(tmp_path: Path) -> Iterator[Callable[..., GatewayProcess]]:
+    """Starts a gateway in front of one container. `engine_settings` go to the engine's entry, others to the gateway."""
+    made: list[GatewayProcess] = []
+
+    def make(engine: Engine, engine_settings: dict[str, Any] | None = None, **settings: Any) -> GatewayProcess:
+        entry = {"hosts": [HOST], "docker": {"container": engine.name}, "port": 8000, **(engine_settings or {})}
+        gateway = GatewayProcess(tmp_path, {"engine": entry}, **settings)
+        made.append(gateway)
+        gateway.start()
+        return gateway
+
+    yield make
+    for gateway in made:
+        gateway.close()
