@@ -1,0 +1,242 @@
+"""Engines as Docker containers, which somebody else has created: compose, or `docker create`.
+
+What blocks is in methods whose names end in `_now`: they run in worker threads of the DockerHost. Each start or stop of
+a container is one such call, made under the container's lock, so that a caller that is cancelled in the middle leaves
+behind a call that goes on, and a stop that comes after waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from gateway.config.schema import DockerTarget, EngineSpec
+from gateway.errors import EngineMissing, StartRefused
+from gateway.runtimes.base import NotRunning, Observation, Running
+from gateway.runtimes.docker_address import Facts, NoAddressYetError, choose_address, network_mode
+from gateway.runtimes.docker_events import Attributes
+from gateway.runtimes.docker_host import DockerHost
+from gateway.runtimes.docker_stack import (
+    COMPLETED,
+    HEALTHY,
+    PROJECT,
+    SERVICE,
+    Member,
+    Need,
+    Stack,
+    missing_container,
+    missing_service,
+    stack_of_names,
+    stack_of_service,
+)
+from gateway.runtimes.docker_state import ContainerState
+from gateway.runtimes.hints import Hints
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+T = TypeVar("T")
+
+LOOKS, PAUSE = 10, 0.02
+"""How often, and after how many seconds, a container is looked at again that has no address yet."""
+
+FIRST_NEED_PAUSE, LONGEST_NEED_PAUSE = 0.05, 0.5
+"""Seconds between two looks at a dependency that has to become healthy, or to finish. The caller's deadline ends it."""
+
+
+class DockerRuntime:
+    """One engine's container, with those it depends on. `spec.docker` must be set."""
+
+    def __init__(self, host: DockerHost, name: str, spec: EngineSpec) -> None:
+        if spec.docker is None:
+            raise ValueError(f"engine {name} has no container")
+        self.name = name
+        self._host = host
+        self._target: DockerTarget = spec.docker
+        self._port = spec.port
+        self._stop_seconds = math.ceil(spec.stop_timeout)
+        self._hints = Hints()
+        host.attach(self._hints, self._concerned)
+
+    def __repr__(self) -> str:
+        target = self._target
+        return f"<DockerRuntime {self.name} {target.container or f'{target.project}/{target.service}'}:{self._port}>"
+
+    # the runtime
+
+    async def start(self) -> Running:
+        stack = await self._stack()
+        if len(stack) > 1 and isinstance(seen := await self._call(partial(self._look_now, stack=stack)), Running):
+            return seen
+        self._host.claims.claim(self.name, (member.container for member in stack))
+        for member in stack:
+            await self._until_needs_are_met(member)
+            await self._call(partial(self._bring_up_now, member=member, stack=stack))
+        seen = await self._call(partial(self._look_now, stack=stack))
+        if isinstance(seen, NotRunning):
+            raise StartRefused(f"{seen.reason} right after its start")
+        return seen
+
+    async def stop(self) -> None:
+        try:
+            stack = await self._stack()
+        except EngineMissing:
+            stack = ()
+        for member in reversed(stack):
+            await self._call(partial(self._bring_down_now, member=member))
+        self._host.claims.release(self.name)
+
+    async def inspect(self) -> Observation:
+        try:
+            stack = await self._stack()
+            return await self._call(partial(self._look_now, stack=stack))
+        except EngineMissing as error:
+            self._host.claims.release(self.name)
+            return NotRunning(error.message)
+
+    def watch(self) -> AsyncIterator[None]:
+        self._host.follow_events()
+        return self._hints.listen()
+
+    async def logs(self, tail: int) -> list[str]:
+        if tail <= 0:
+            return []
+        try:
+            stack = await self._stack()
+            text = await self._call(partial(self._logs_now, container=stack[-1].container, tail=tail))
+        except EngineMissing:
+            return []
+        lines = text.removesuffix("\n").split("\n") if text else []
+        return [line.removesuffix("\r") for line in lines[-tail:]]
+
+    async def aclose(self) -> None:
+        await self._host.detach(self._hints)
+
+    # what belongs to the engine
+
+    async def _stack(self) -> Stack:
+        """Raises EngineMissing where compose has not created a container."""
+        project, service = self._target.project, self._target.service
+        if project is None or service is None:
+            return stack_of_names(self._target)
+        filters = {"label": [f"{PROJECT}={project}"]}
+        listed = await self._call(lambda client: client.containers(all=True, filters=filters))
+        return stack_of_service(listed, project, service)
+
+    def _missing(self, container: str | None = None) -> str:
+        """What to say when a container does not exist."""
+        if self._target.project is not None and self._target.service is not None:
+            return missing_service(self._target.project, self._target.service)
+        return missing_container(container or self._target.container or "")
+
+    def _concerned(self, attributes: Attributes) -> bool:
+        """Whether an event with these attributes may be about the engine's own container."""
+        if self._target.container is not None:
+            old_name = attributes.get("oldName", "").removeprefix("/")  # of a container that has been renamed
+            return self._target.container in (attributes.get("name"), old_name)
+        return (attributes.get(PROJECT), attributes.get(SERVICE)) == (self._target.project, self._target.service)
+
+    async def _call(self, action: Callable[[APIClient], T]) -> T:
+        return await self._host.call(action, missing=self._missing())
+
+    # what has to be true before
+
+    async def _until_needs_are_met(self, member: Member) -> None:
+        for need in member.needs:
+            pause = FIRST_NEED_PAUSE
+            while not await self._call(partial(self._is_met_now, need=need)):
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_NEED_PAUSE)
+
+    def _is_met_now(self, client: APIClient, need: Need) -> bool:
+        """Raises StartRefused when it cannot become true any more."""
+        if need.condition not in (HEALTHY, COMPLETED):
+            return True
+        state = ContainerState.of(self._facts_now(client, need.container))
+        if need.condition == COMPLETED and not state.begun and state.exit_code == 0:
+            return True
+        if not state.begun or state.restarting:
+            raise StartRefused(f"depends on {need.container}, which {state.not_running().reason}")
+        if need.condition == HEALTHY and state.health in ("", "unhealthy"):
+            verdict = "is unhealthy" if state.health else "has no health check to wait for"
+            raise StartRefused(f"depends on {need.container}, which {verdict}")
+        return need.condition == HEALTHY and state.health == "healthy"
+
+    # in worker threads
+
+    def _facts_now(self, client: APIClient, container: str) -> Facts:
+        """By its exact name: Docker would also take the beginning of an id. Raises EngineMissing."""
+        facts: Facts = client.inspect_container(container)
+        if str(facts.get("Name") or "").removeprefix("/") != container:
+            raise EngineMissing(self._missing(container))
+        return facts
+
+    def _look_now(self, client: APIClient, stack: Stack) -> Observation:
+        """The engine's own container; the whole stack is claimed while it runs."""
+        for _ in range(LOOKS):
+            facts = self._facts_now(client, stack[-1].container)
+            state = ContainerState.of(facts)
+            if state.running or state.paused:
+                self._host.claims.claim(self.name, (member.container for member in stack))
+            else:
+                self._host.claims.release(self.name)
+            if not state.running:
+                return state.not_running()
+            try:
+                address = choose_address(self._network_of(client, facts), self._port, self._host.vantage())
+            except NoAddressYetError:
+                time.sleep(PAUSE)
+            else:
+                return Running(state.instance, address, state.age(datetime.now(UTC)))
+        raise StartRefused("runs, but is connected to no network")
+
+    def _network_of(self, client: APIClient, facts: Facts) -> Facts:
+        """The container whose network this one uses: itself, except under `network_mode: service:...`."""
+        mode, _, owner = network_mode(facts).partition(":")
+        return client.inspect_container(owner) if mode == "container" and owner else facts
+
+    def _bring_up_now(self, client: APIClient, member: Member, stack: Stack) -> None:
+        container = member.container
+        with self._host.claims.lock(container):
+            if not self._host.claims.holds(self.name, container):
+                raise StartRefused("was stopped again before it was started")
+            state = ContainerState.of(self._facts_now(client, container))
+            if state.paused:
+                client.unpause(state.id)
+            elif state.restarting:  # waits for its next attempt, minutes perhaps: try now
+                client.stop(state.id, timeout=0)
+                client.start(state.id)
+            elif not state.running and not self._has_run_for_others(state, container, stack):
+                client.start(state.id)
+
+    def _has_run_for_others(self, state: ContainerState, container: str, stack: Stack) -> bool:
+        """A preparation that another engine relies on now must not be made again under it."""
+        once = any(need == Need(container, COMPLETED) for member in stack for need in member.needs)
+        return once and bool(state.started_at) and state.exit_code == 0 and self._others_hold(container)
+
+    def _bring_down_now(self, client: APIClient, member: Member) -> None:
+        container = member.container
+        with self._host.claims.lock(container):
+            self._host.claims.release(self.name, container)
+            if self._others_hold(container):
+                return
+            try:
+                state = ContainerState.of(self._facts_now(client, container))
+            except EngineMissing:
+                return
+            if state.paused:  # a frozen program cannot end by itself
+                client.unpause(state.id)
+            if state.begun:
+                client.stop(state.id, timeout=self._stop_seconds)
+
+    def _others_hold(self, container: str) -> bool:
+        return self._host.claims.others_hold(self.name, container)
+
+    def _logs_now(self, client: APIClient, container: str, tail: int) -> str:
+        state = ContainerState.of(self._facts_now(client, container))
+        return client.logs(state.id, tail=tail).decode("utf-8", errors="replace")

@@ -1,0 +1,150 @@
+"""The connection to Docker that all engines share: one client, worker threads for its blocking calls, one event stream.
+
+The SDK is imported at the first call, in a worker thread: it takes a fifth of a second, and memory that a gateway
+without containers should not pay for. It finds Docker as its command line does: DOCKER_HOST, or the current context.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+from gateway.runtimes.docker_address import Vantage, local_vantage
+from gateway.runtimes.docker_claims import Claims
+from gateway.runtimes.docker_events import Attributes, DockerEvents
+from gateway.runtimes.hints import Hints
+
+if TYPE_CHECKING:
+    from docker import APIClient, DockerClient
+
+T = TypeVar("T")
+
+CALLS_AT_ONCE = 64
+"""Worker threads, made as needed: a daemon slow to stop some engines must not delay the start of another."""
+
+ANSWER_SECONDS = 30
+"""How long Docker may take to answer a call; on top of the stop timeout for a stop."""
+
+SILENCE_SECONDS = 60
+"""After so much silence the event stream is opened anew, in case Docker has frozen."""
+
+Concerns = Callable[[Attributes], bool]
+
+
+class DockerHost:
+    """Closed by the last of the engines that attached to it.
+
+    claims: which engine needs which container. environment: stands for the process's own, in tests.
+    """
+
+    def __init__(self, *, environment: dict[str, str] | None = None, answer_seconds: int = ANSWER_SECONDS) -> None:
+        self.claims = Claims()
+        self.closed = False
+        self._environment = environment
+        self._answer_seconds = answer_seconds
+        self._client: DockerClient | None = None
+        self._guard = threading.Lock()
+        self._threads = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="docker")
+        self._events: DockerEvents | None = None
+        self._engines: dict[Hints, Concerns] = {}
+
+    def __repr__(self) -> str:
+        where = self._client.api.base_url if self._client else "not connected"
+        return f"<DockerHost {where} engines={len(self._engines)}{' closed' if self.closed else ''}>"
+
+    # engines
+
+    def attach(self, hints: Hints, concerns: Concerns) -> None:
+        """Ring `hints` for events with attributes that `concerns` says yes to, and whenever events may be missing."""
+        self._engines[hints] = concerns
+
+    async def detach(self, hints: Hints) -> None:
+        self._engines.pop(hints, None)
+        if not self._engines and not self.closed:
+            self.closed = True
+            await asyncio.to_thread(self._close)
+
+    def follow_events(self) -> None:
+        """Open the event stream, if it is not open. Call on the event loop that the hints belong to."""
+        if self._events is None and not self.closed:
+            loop = asyncio.get_running_loop()
+            self._events = DockerEvents(
+                connect=lambda: self._connect(SILENCE_SECONDS),
+                deliver=lambda attributes: _post(loop, lambda: self._ring(attributes)),
+            )
+
+    # calls
+
+    async def call(self, action: Callable[[APIClient], T], *, missing: str) -> T:
+        """Run `action` in a worker thread. A caller that is cancelled leaves; what has begun goes on to its end.
+
+        missing: what to say when the container does not exist. Raises RuntimeTrouble, and nothing of the library's.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._perform, action, missing)
+
+    def _perform(self, action: Callable[[APIClient], T], missing: str) -> T:
+        from gateway.runtimes.docker_errors import FOREIGN, translated  # noqa: PLC0415 - imports the SDK
+
+        try:
+            return action(self._connected().api)
+        except FOREIGN as error:
+            raise translated(error, missing) from error
+
+    def vantage(self) -> Vantage:
+        """From where addresses are looked at; only inside a call."""
+        return local_vantage(other_machine(str(self._connected().api.base_url)))
+
+    def _connected(self) -> DockerClient:
+        """Asks the daemon for its version, outside the guard: engines should not queue for a daemon that is frozen."""
+        return self._client or self._shared(self._connect(self._answer_seconds))
+
+    def _shared(self, client: DockerClient) -> DockerClient:
+        """The first client that got through serves everybody."""
+        with self._guard:
+            if self._client is None:
+                self._client = client
+            else:
+                client.close()
+            return self._client
+
+    def _connect(self, timeout: int) -> DockerClient:
+        import docker  # noqa: PLC0415 - see the top
+
+        return docker.from_env(timeout=timeout, max_pool_size=CALLS_AT_ONCE, environment=self._environment)
+
+    # inside
+
+    def _ring(self, attributes: Attributes | None) -> None:
+        for hints, concerns in list(self._engines.items()):
+            if attributes is None or concerns(attributes):
+                hints.ring()
+
+    def _close(self) -> None:
+        if self._events is not None:
+            self._events.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        with self._guard:
+            if self._client is not None:
+                self._client.close()
+
+
+def other_machine(base_url: str) -> str | None:
+    """The host in a client's base URL, if Docker runs on another machine than this."""
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    if parts.scheme not in ("http", "https", "ssh") or host in ("", "localhost"):
+        return None
+    try:
+        return None if ipaddress.ip_address(host).is_loopback else host
+    except ValueError:
+        return host
+
+
+def _post(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+    """Raises RuntimeError once the loop is closed, which ends the thread that posts."""
+    loop.call_soon_threadsafe(callback)
