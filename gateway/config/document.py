@@ -5,6 +5,7 @@ Mappings become dicts, sequences lists, scalars texts with variables filled in. 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,8 @@ class Unusable:
 
 
 UNUSABLE = Unusable()
+
+_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(slots=True)
@@ -140,4 +143,4 @@ def _line(node: yaml.Node) -> int:
 
 
 def _is_unicode(text: str) -> bool:
-    return not any("\ud800" <= char <= "\udfff" for char in text)
+    return _HALF_A_CHARACTER.search(text) is None

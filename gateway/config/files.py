@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gateway.config.names import VARIABLE_NAME
 from gateway.config.problems import Path as SettingPath
 from gateway.config.problems import quoted
 
@@ -16,6 +18,7 @@ LARGEST = 1024 * 1024
 LARGEST_SECRET = 128 * 1024
 """Of a file that holds one variable, in bytes: more than the operating system hands to a program."""
 
+_VARIABLE_NAME = re.compile(VARIABLE_NAME)
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -87,12 +90,12 @@ def read_environment_files(data: dict[str, Any]) -> Iterator[tuple[SettingPath, 
         if not isinstance(files, dict) or not isinstance(environment, dict):
             continue
         for name, file in files.items():
-            if not isinstance(file, str) or not Path(file).is_absolute():
-                continue
+            if not _VARIABLE_NAME.fullmatch(name) or not isinstance(file, str) or not Path(file).is_absolute():
+                continue  # the schema says why
             try:
                 environment.setdefault(name, _secret(Path(file)))
             except ValueError as exc:
-                yield (*path, "environment_files", name), f"{quoted(file)} {exc}"
+                yield (*path, "environment_files", name), f"{quoted(file, longest=300)} {exc}"
 
 
 def _secret(path: Path) -> str:

@@ -1,6 +1,6 @@
 """Reads a configuration file: text, then data, then models. All that is wrong with it is told at once.
 
-This is the one place of the configuration that reads the environment.
+This is the one place of the configuration that reads the environment (but for the home folder behind "~").
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from gateway.config import contradictions
 from gateway.config.contradictions import Contradiction
@@ -51,14 +52,14 @@ def _validated(document: Document, file: str) -> Config:
     found = list(_contradictions(data))
     settle_paths(data, folder, str(GatewaySettings.model_fields["state_dir"].default))
     found += read_environment_files(data)
-    config = None
     try:
         config = Config.model_validate(data)
     except ValidationError as exc:
-        found += _found_by_schema(document, exc)
-    problems = document.problems + [Problem(message, path, document.line_of(path)) for path, message in found]
-    if config is None or problems:
-        raise ConfigError(_in_order(problems, file))
+        errors = exc.errors(include_url=False)
+        found += _found_by_schema(errors)
+        raise ConfigError(_in_order(document, found, _unknown(errors), file)) from exc
+    if found or document.problems:
+        raise ConfigError(_in_order(document, found, set(), file))
     return config
 
 
@@ -79,19 +80,32 @@ def _contradictions(data: dict[str, Any]) -> Iterator[tuple[SettingPath, str]]:
             yield from (((*path, *found.path), found.message) for found in rule(section))
 
 
-def _found_by_schema(document: Document, exc: ValidationError) -> Iterator[tuple[SettingPath, str]]:
+def _found_by_schema(errors: list[ErrorDetails]) -> Iterator[tuple[SettingPath, str]]:
     """Leaves out what is known already: values found wrong while reading, and contradictions."""
-    for error in exc.errors(include_url=False):
-        path = path_of(error)
-        if error["type"] == "extra_forbidden":
-            # What is inside a setting that does not exist needs no mending.
-            document.problems = [known for known in document.problems if known.path[: len(path)] != path]
-            yield path, explained(error)
-        elif error["type"] != "contradiction" and error["input"] is not UNUSABLE:
-            yield path, explained(error)
+    for error in errors:
+        known = error["type"] == "contradiction" or error["input"] is UNUSABLE or _only_wrong_entries(error)
+        if not known or error["type"] == "extra_forbidden":
+            yield path_of(error), explained(error)
 
 
-def _in_order(problems: list[Problem], file: str) -> list[str]:
-    """As in the file, each once."""
-    ordered = sorted(problems, key=lambda problem: (problem.line or 0, dotted(problem.path), problem.message))
-    return list(dict.fromkeys(problem.printed(file) for problem in ordered))
+def _only_wrong_entries(error: ErrorDetails) -> bool:
+    """A list of nothing but wrong entries is called too short; each of them is told already."""
+    return error["type"] == "too_short" and len(error["input"]) > 0
+
+
+def _unknown(errors: list[ErrorDetails]) -> set[SettingPath]:
+    return {path_of(error) for error in errors if error["type"] == "extra_forbidden"}
+
+
+def _in_order(
+    document: Document, found: list[tuple[SettingPath, str]], unknown: set[SettingPath], file: str
+) -> list[str]:
+    """As in the file, each once. What is inside an unknown setting needs no mending."""
+    problems = [Problem(message, path, document.line_of(path)) for path, message in found]
+    problems += [
+        problem
+        for problem in document.problems
+        if not any(problem.path[:length] in unknown for length in range(len(problem.path) + 1))
+    ]
+    problems.sort(key=lambda problem: (problem.line or 0, dotted(problem.path), problem.message))
+    return list(dict.fromkeys(problem.printed(file) for problem in problems))

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from gateway.config.problems import quoted
 
 ENGINE_NAME = r"^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$"
-CONTAINER_NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$"  # what Docker itself allows, ids included
-COMPOSE_NAME = r"^[a-zA-Z0-9_][a-zA-Z0-9_.-]*$"
+CONTAINER_NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$"  # what Docker itself allows, ids included
+COMPOSE_NAME = r"^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,254}$"
 URL_PATH = r"^/[!-\"$-~]*$"  # visible ASCII; a "#" would never be sent
 VARIABLE_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 

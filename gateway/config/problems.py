@@ -39,11 +39,11 @@ def _escaped(char: str) -> str:
     return f"\\u{ord(char):04x}" if ord(char) <= 0xFFFF else f"\\U{ord(char):08x}"
 
 
-def quoted(value: object) -> str:
-    """A value as it is shown in a message: in double quotes, on one line, and cut when it is long."""
+def quoted(value: object, longest: int = _LONGEST_QUOTE) -> str:
+    """A value as it is shown in a message: in double quotes, on one line, and cut when it is longer than `longest`."""
     text = str(value)
-    if len(text) > _LONGEST_QUOTE:
-        text = f"{text[: _LONGEST_QUOTE - 1]}…"
+    if len(text) > longest:
+        text = f"{text[: longest - 1]}…"
     return f'"{printable(text)}"'
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -35,7 +35,9 @@ def settings(model: type[Section] = Config, prefix: tuple[str, ...] = ()) -> Ite
         for name, field in section.model_fields.items():
             if _section_of(field.annotation) is None:
                 meaning = " ".join((field.description or "").split())
-                yield Setting((*found, name), _words(field), field.is_required(), _default(section, name), meaning)
+                yield Setting(
+                    (*found, name), _words(field), field.is_required(), _written(default_of(section, name)), meaning
+                )
 
 
 Pattern = tuple[str, ...]
@@ -92,13 +94,17 @@ def _words_of(annotation: Any) -> str:
     raise TypeError(f"{annotation!r} has no words; give it a Kind")
 
 
-def _default(section: type[Section], name: str) -> str | None:
-    """As it would be written in a file."""
+def default_of(section: type[Section], name: str) -> Any:
+    """As it would be written in a file; None for a required setting, and for a default that is "nothing"."""
     field = section.model_fields[name]
     if field.is_required():
         return None
+    if _section_of(field.annotation):
+        return None
     annotated: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
     value = TypeAdapter(annotated).dump_python(field.default, mode="json")
-    if value is None or (isinstance(value, list | Mapping) and not value):
-        return None
-    return str(value)
+    return None if value in ([], {}) else value
+
+
+def _written(default: Any) -> str | None:
+    return None if default is None else str(default)

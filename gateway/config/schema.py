@@ -62,7 +62,12 @@ ListenAddress = Annotated[
 ]
 Network = Annotated[str, BeforeValidator(parse_network), Kind("network")]
 Port = Annotated[int, Field(ge=1, le=65535), Kind("1 to 65535")]
-Text = Annotated[str, AfterValidator(names.without_nul), Kind("text")]
+Text = Annotated[
+    str,
+    AfterValidator(names.without_nul),
+    WithJsonSchema({"type": ["string", "number", "boolean"]}),  # what is not quoted is taken as it is written
+    Kind("text"),
+]
 FolderPath = Annotated[Path, BeforeValidator(names.path_text), Kind("path")]
 EngineName = Annotated[
     str,

@@ -15,8 +15,8 @@ from gateway.config.problems import Problem, quoted
 
 DEEPEST = 32
 """Levels of nesting; the schema needs 5."""
-MOST_NODES = 50_000
-"""Keys and values in the file; a thousand engines with every setting have about as many."""
+MOST_NODES = 20_000
+"""Keys and values in the file; four hundred engines with every setting have about as many."""
 
 NULL = "tag:yaml.org,2002:null"
 MERGE = "tag:yaml.org,2002:merge"
@@ -31,6 +31,10 @@ _PLAIN_WORDS = {
     r"expected <block end>, but found '?(.*?)'?": "this line does not fit the ones above it (check the indentation)",
     r"expected the node content, but found '?(.*?)'?": r'a value is missing before "\1"',
     r"expected ',' or '[\]}]', but got .*": 'a "," or a closing bracket is missing',
+    r"expected '<document start>', but found .*": "this does not belong here (a name and a colon are expected)",
+    r"expected alphabetic or numeric character, but found .*": 'a value that begins with "*" or "&" needs quotes',
+    r"sequence entries are not allowed here": "a list cannot begin here (put each entry on a line of its own)",
+    r"found unknown escape character '(.*)'": r'"\\\1" means nothing inside double quotes (use single ones)',
     r"found unexpected end of stream": "a quote is opened here and never closed",
     r"found undefined alias '(.*)'": r'nothing is anchored as "&\1" above this line',
     r"but found another document": "the file must hold one document only (remove this and what follows)",
@@ -38,7 +42,7 @@ _PLAIN_WORDS = {
 }
 
 
-class NotYaml(Exception):  # noqa: N818 - what it says, not that it is an error
+class NotYaml(Exception):
     """The text cannot be read as YAML; `problem` tells where and why."""
 
     def __init__(self, message: str, line: int | None = None) -> None:
@@ -86,7 +90,7 @@ def compose(text: str) -> yaml.Node | None:
     try:
         return loader.get_single_node()
     except yaml.MarkedYAMLError as exc:
-        raise _explained(exc) from exc
+        raise _explained(exc, text) from exc
     except (ValueError, OverflowError) as exc:
         # PyYAML lets int() and chr() fail on escapes such as "\UFFFFFFFF" and directives such as %YAML 1.999…
         raise NotYaml("not valid YAML: a number or an escape here is out of range", loader.get_mark().line + 1) from exc
@@ -94,7 +98,7 @@ def compose(text: str) -> yaml.Node | None:
         loader.dispose()
 
 
-def _explained(exc: yaml.MarkedYAMLError) -> NotYaml:
+def _explained(exc: yaml.MarkedYAMLError, text: str) -> NotYaml:
     said = exc.problem or exc.context or "it cannot be read"
     mark = exc.problem_mark or exc.context_mark
     if said == "found unexpected end of stream" and exc.context_mark:
@@ -104,4 +108,11 @@ def _explained(exc: yaml.MarkedYAMLError) -> NotYaml:
         if found:
             said = found.expand(words)
             break
+    if mark and exc.context and exc.context.startswith("while parsing a flow") and "${" in _line_of(text, mark):
+        said = 'inside [ ] and { }, a value with "${" needs quotes'
     return NotYaml(f"not valid YAML: {said}", mark.line + 1 if mark else None)
+
+
+def _line_of(text: str, mark: yaml.Mark) -> str:
+    lines = text.splitlines()
+    return lines[mark.line] if mark.line < len(lines) else ""
