@@ -1,0 +1,87 @@
+"""Writes what is generated from the program: `generate_docs.py`, or with `--check` only tells what is stale.
+
+One function per document. Each takes the document's present text and returns what it should be, so that a page may be
+written by hand around its generated part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from gateway.config.json_schema import json_schema  # noqa: E402 - from this folder, installed or not
+from gateway.config.problems import dotted  # noqa: E402
+from gateway.config.reference import Setting, sections, settings  # noqa: E402
+
+
+def config_schema(_present: str) -> str:
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def configuration_page(present: str) -> str:
+    described = {pattern: section for pattern, section in sections() if pattern}
+    rows = list(settings())
+    parts = []
+    for pattern, section in described.items():
+        own = [setting for setting in rows if setting.path[:-1] == pattern]
+        parts.append(f"### `{dotted(pattern)}`\n\n{' '.join((section.__doc__ or '').split())}\n\n{_table(own)}")
+    return between_markers(present, "settings", "\n\n".join(parts))
+
+
+def _table(rows: list[Setting]) -> str:
+    lines = ["| setting | value | default | meaning |", "| --- | --- | --- | --- |"]
+    for row in rows:
+        default = "required" if row.required else f"`{row.default}`" if row.default else ""
+        cells = (f"`{row.dotted}`", row.words, default, row.meaning)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def between_markers(page: str, name: str, content: str) -> str:
+    """The page with the part between `<!-- generated: NAME -->` and its end marker replaced."""
+    begin, end = f"<!-- generated: {name} -->", f"<!-- end of generated: {name} -->"
+    if page.count(begin) != 1 or page.count(end) != 1:
+        raise SystemExit(f"the page must hold {begin} and {end} once each")
+    pattern = f"{re.escape(begin)}.*?{re.escape(end)}"
+    return re.sub(pattern, lambda _: f"{begin}\n\n{content}\n\n{end}", page, flags=re.DOTALL)
+
+
+DOCUMENTS: dict[str, Callable[[str], str]] = {
+    "config.schema.json": config_schema,
+    "docs/configuration.md": configuration_page,
+}
+
+
+def stale() -> dict[Path, str]:
+    """The documents that are not what they should be, with what they should be."""
+    changed = {}
+    for name, generate in DOCUMENTS.items():
+        path = ROOT / name
+        present = path.read_text(encoding="utf-8") if path.exists() else ""
+        wanted = generate(present)
+        if wanted != present:
+            changed[path] = wanted
+    return changed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Writes the generated documents.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if something is stale")
+    check = parser.parse_args().check
+    changed = stale()
+    for path, wanted in changed.items():
+        print(f"{path.relative_to(ROOT)}: {'stale; run scripts/generate_docs.py' if check else 'written'}")
+        if not check:
+            path.write_text(wanted, encoding="utf-8")
+    return 1 if check and changed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

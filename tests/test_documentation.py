@@ -1,0 +1,133 @@
+"""What the documents say cannot drift from what the program does."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from gateway.config import Config, load_config
+from gateway.config.document import read_document
+from gateway.config.durations import parse_duration
+from gateway.config.problems import dotted
+from gateway.config.reference import settings
+from gateway.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE = ROOT / "config.yaml"
+PAGE = ROOT / "docs" / "configuration.md"
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate_docs", ROOT / "scripts" / "generate_docs.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_is_generated_is_fresh(generator: ModuleType) -> None:
+    assert not list(generator.stale()), "run scripts/generate_docs.py"
+
+
+def test_the_generator_can_be_asked_whether_all_is_fresh() -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "generate_docs.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_page_keeps_what_is_written_around_its_generated_part(generator: ModuleType) -> None:
+    page = "# By hand\n<!-- generated: x -->\nold\n<!-- end of generated: x -->\nby hand\n"
+    wanted = "# By hand\n<!-- generated: x -->\n\nnew \\1\n\n<!-- end of generated: x -->\nby hand\n"
+    assert generator.between_markers(page, "x", "new \\1") == wanted
+    assert generator.between_markers(wanted, "x", "new \\1") == wanted
+    with pytest.raises(SystemExit, match="once each"):
+        generator.between_markers("# By hand\n", "x", "new")
+
+
+def test_the_example_is_a_valid_configuration() -> None:
+    config = load_config(EXAMPLE, environment={})
+    assert list(config.engines) == ["whisper", "whisperx"]
+    assert EXAMPLE.read_text().startswith("# yaml-language-server: $schema=./config.schema.json\n")
+
+
+def uncommented() -> str:
+    """The example with every setting in it: `#setting:` is switched on, `# Text` is not."""
+    return re.sub(r"^( *)#(?=[^ #\n]|  )", r"\1", EXAMPLE.read_text(), flags=re.MULTILINE)
+
+
+def test_the_example_is_valid_with_all_its_settings_switched_on(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(uncommented())
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "api-token").write_text("token\n")
+    config = load_config(file, environment={})
+    assert list(config.engines) == ["whisper", "whisperx", "meetings", "local"]
+    assert config.engines["local"].process is not None
+    assert config.engines["local"].process.environment == {"LANGUAGE": "en", "API_TOKEN": "token"}
+
+
+def test_the_example_mentions_every_setting() -> None:
+    written = {re.sub(r"^engines\.\w+", "engines.*", dotted(path)) for path in read_document(uncommented(), {}).lines}
+    assert {setting.dotted for setting in settings()} <= written
+
+
+def test_the_example_shows_the_true_defaults() -> None:
+    """`#setting: value` is the default in the two sections that say so by having one."""
+    document = read_document(uncommented(), {})
+    plain = read_document(EXAMPLE.read_text(), {})
+    by_path = {setting.dotted: setting for setting in settings()}
+    for path in document.lines:
+        setting = by_path.get(dotted(path))
+        if setting and setting.default and not plain.has(path):
+            value = document.data
+            for step in path:
+                value = value[step]
+            assert value == setting.default, setting.dotted
+
+
+def test_every_setting_is_documented() -> None:
+    page = PAGE.read_text()
+    for setting in settings():
+        assert f"| `{setting.dotted}` |" in page
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("block", blocks("yaml"))
+def test_every_example_on_the_page_is_a_valid_configuration(block: str, tmp_path: Path) -> None:
+    token = tmp_path / "api-token"
+    token.write_text("token\n")
+    file = tmp_path / "config.yaml"
+    file.write_text(block.replace("/run/secrets/api-token", str(token)))
+    assert isinstance(load_config(file, environment={}), Config)
+
+
+def test_the_problems_on_the_page_are_what_the_program_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [""] * 20
+    lines[0] = "engines:"
+    lines[9] = "  whisperx:"
+    lines[10] = "    hosts: [whisperx.example.org]"
+    lines[11] = "    docker: {container: whisperx}"
+    lines[12] = "    port: 8000"
+    lines[13] = "    idle_after: 5 mins"
+    lines[18] = "    prot: 8000"
+    monkeypatch.chdir(tmp_path)
+    Path("config.yaml").write_text("\n".join(lines))
+    with pytest.raises(ConfigError) as refused:
+        load_config("config.yaml", environment={})
+    assert blocks("text")[0].splitlines() == refused.value.problems
+
+
+def test_the_durations_on_the_page_are_durations() -> None:
+    (sentence,) = re.findall(r"^\*\*Durations\*\* are (.*?);", PAGE.read_text(), flags=re.MULTILINE)
+    assert [parse_duration(text) for text in re.findall("`(.*?)`", sentence)] == [0.25, 90, 300, 5400, 172_800]
