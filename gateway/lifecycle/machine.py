@@ -272,7 +272,9 @@ class EngineMachine:
 
     def _cooling_down(self) -> GatewayError:
         rest = self.policy.cool_down(self.failures)
-        return EngineCoolingDown(f"{self.name} {self.failure}, and is not tried again yet", retry_after=rest)
+        return EngineCoolingDown(
+            f"{self.name} failed a moment ago, because it {self.failure}; it is not tried again yet", retry_after=rest
+        )
 
 
 __all__ = ["Commands", "EngineMachine", "Phase"]

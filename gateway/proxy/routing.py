@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -9,10 +10,10 @@ from gateway.errors import UnknownHost
 
 
 def normal_host(value: bytes) -> str:
-    """A Host header's hostname: lower case, without port, brackets or trailing dot."""
+    """A Host header's hostname: lower case, without port, brackets or trailing dot; an IPv6 address in its short form."""
     text = value.decode("latin-1").lower()
     if text.startswith("["):
-        return text[1:].partition("]")[0]
+        return _short_form(text[1:].partition("]")[0])
     return text.partition(":")[0].removesuffix(".")
 
 
@@ -22,6 +23,13 @@ def host_of(scope: Mapping[str, Any]) -> str:
         if name == b"host":
             return normal_host(value)
     return ""
+
+
+def _short_form(address: str) -> str:
+    try:
+        return str(ipaddress.IPv6Address(address))
+    except ValueError:
+        return address  # no host at all; nothing is served under it
 
 
 T = TypeVar("T")

@@ -316,7 +316,7 @@ class Pool:
     head_limit: bytes an answer's head may have.
     """
 
-    def __init__(self, *, head_limit: int = 32 * 1024, most_idle: int = 64, idle_timeout: float = 60.0) -> None:
+    def __init__(self, *, head_limit: int = 32 * 1024, most_idle: int = 512, idle_timeout: float = 60.0) -> None:
         self.head_limit = head_limit
         self._most_idle = most_idle
         self._idle_timeout = idle_timeout

@@ -56,7 +56,8 @@ class Runtime(Protocol):
     """How one engine is started, stopped, inspected and watched.
 
     Every method may raise a `RuntimeTrouble`: EngineMissing, RuntimeUnavailable or StartRefused; no exception of the
-    library behind it leaves the runtime.
+    library behind it leaves the runtime. Its message is a clause about the engine, like a `reason`: "needs port 8000,
+    which another program uses".
     """
 
     async def start(self) -> Running:

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import assert_never
 
 import structlog
 
@@ -63,7 +62,7 @@ class Supervisor:
         self._ordered = 0
         self._performed = 0
         self._look_queued = False
-        self._starting: asyncio.Task[Running] | None = None
+        self._starting: asyncio.Task[Running | RuntimeTrouble] | None = None
         self._probing: asyncio.Task[None] | None = None
         self._alarm: Timer | None = None
         self._alarm_due = 0.0
@@ -243,28 +242,28 @@ class Supervisor:
         if order != self._ordered:
             self._performed = order  # a stop was ordered before we came to it
             return
-        self._starting = tasks.create_task(self._contained(self.runtime.start()))
+        self._starting = tasks.create_task(self._try_start())
         await asyncio.wait({self._starting})
         starting, self._starting = self._starting, None
         self._performed = order
         if order != self._ordered or starting.cancelled():
             return
-        if error := starting.exception():
-            self.tell(e.StartFailed(_clause(error)))
-            return
-        running = starting.result()
-        self._note_running(running)
-        self.tell(e.Started(running.instance))
+        match starting.result():
+            case Running() as running:
+                self._note_running(running)
+                self.tell(e.Started(running.instance))
+            case RuntimeTrouble() as trouble:
+                self.tell(e.StartFailed(trouble.message))
 
-    async def _contained(self, start: Coroutine[Any, Any, Running]) -> Running:
-        """Only what a runtime may raise; anything else is our mistake, is logged, and fails this engine alone."""
+    async def _try_start(self) -> Running | RuntimeTrouble:
+        """Trouble is returned, not raised: an exception in a task would end its group, and with it the supervisor."""
         try:
-            return await start
-        except RuntimeTrouble:
-            raise
-        except Exception as error:
+            return await self.runtime.start()
+        except RuntimeTrouble as trouble:
+            return trouble
+        except Exception:  # our mistake; it fails this engine alone
             self._log.exception("engine.start_broke")
-            raise RuntimeTrouble("failed in a way the gateway did not expect; see its log") from error
+            return RuntimeTrouble("could not be handled by the gateway, whose log says why")
 
     async def _stop(self, order: int) -> None:
         event: e.Event = e.Stopped()
@@ -371,8 +370,3 @@ class Supervisor:
             self._log.warning("engine.log_unavailable", reason=error.message)
         except Exception:
             self._log.exception("engine.log_broke")
-
-
-def _clause(error: BaseException) -> str:
-    """What a runtime said, fit to stand behind "it": the engine's failure, or the runtime's own words."""
-    return error.message if isinstance(error, GatewayError) else str(error)

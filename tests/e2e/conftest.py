@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
@@ -66,7 +67,8 @@ def make_engine() -> Iterator[Callable[..., Engine]]:
 
     yield make
     for container in made:
-        container.remove(force=True)
+        with contextlib.suppress(docker.errors.NotFound):
+            container.remove(force=True)
     client.close()
 
 

@@ -81,7 +81,8 @@ def test_an_engine_killed_in_the_middle_of_a_request_is_a_clear_502(engine: Engi
     gateway = make_gateway(engine)
     get(gateway)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(get, gateway, "/slow?ms=30000")
+        # A POST: a GET would be sent again, to the engine's next run.
+        slow = pool.submit(httpx.post, f"{gateway.url}/slow?ms=30000", headers={"Host": HOST}, timeout=60)
         gateway.until("engine", serving=1)
         engine.container.kill()
         answer = slow.result()
@@ -234,5 +235,5 @@ def test_a_missing_container_is_a_clear_503(engine: Engine, make_gateway: MakeGa
     gateway = make_gateway(engine)
     answer = get(gateway)
     assert answer.status_code == 503
-    assert "does not exist" in answer.json()["detail"]
+    assert f"there is none named '{engine.name}'" in answer.json()["detail"]
     assert "docker compose create" in answer.json()["detail"]
