@@ -1,0 +1,96 @@
+"""The only importer of faster-whisper: its model in, our Transcription out.
+
+Importing this takes a while: do it in a worker thread.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from faster_whisper import WhisperModel
+
+from engines.faster.request import ListeningOptions
+from engines.faster.settings import FasterSettings
+from engines.transcription.audio import Samples
+from engines.transcription.errors import BadParameter
+from engines.transcription.transcript import Segment, Transcription, Word
+
+LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+"""Temperatures tried one after the other while the result looks wrong; Whisper's own."""
+
+
+class _AttentiveModel(WhisperModel):  # type: ignore[misc]  # faster-whisper ships no types
+    """Looks up before each window. Between segments would do for speech, but long silence yields no segment at all."""
+
+    def __init__(self, *args: Any, checkpoint: Callable[[], None], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._checkpoint = checkpoint
+
+    def encode(self, features: Any) -> Any:
+        self._checkpoint()
+        return super().encode(features)
+
+
+class Transcriber:
+    """A loaded model. Not for two threads at once."""
+
+    def __init__(self, settings: FasterSettings, checkpoint: Callable[[], None]) -> None:
+        """Loads the model, from the hub if it is no folder and not in the cache yet: seconds to minutes.
+
+        checkpoint: called before each window of 30 seconds; raises to end the work. Raises what faster-whisper raises.
+        """
+        path = Path(settings.model)
+        if path.is_absolute() and not path.is_dir():
+            raise FileNotFoundError(f"there is no folder {settings.model}")
+        self._model = _AttentiveModel(
+            settings.model,
+            device=settings.device,
+            compute_type=settings.compute_type,
+            cpu_threads=settings.cpu_threads,
+            checkpoint=checkpoint,
+        )
+
+    def begin(self, samples: Samples, options: ListeningOptions) -> Transcription:
+        """Detects the language where none is given; the rest is computed as segments are taken. Raises BadParameter."""
+        self._check_language(options.language)
+        segments, info = self._model.transcribe(
+            samples,
+            language=options.language,
+            initial_prompt=options.prompt,
+            temperature=options.temperature or LADDER,
+            word_timestamps=options.words,
+        )
+        return Transcription(info.language, info.duration, _ours(segments))
+
+    def _check_language(self, language: str | None) -> None:
+        """faster-whisper would take any for an English-only model, and fail on one that the model has no token for."""
+        if language is None:
+            return
+        if not self._model.model.is_multilingual and language != "en":
+            raise BadParameter("language: this model knows English only.", param="language")
+        if self._model.model.is_multilingual and self._model.hf_tokenizer.token_to_id(f"<|{language}|>") is None:
+            raise BadParameter(f"language: this model does not know {language}.", param="language")
+
+
+def _ours(segments: Any) -> Iterator[Segment]:
+    for segment in segments:
+        yield Segment(
+            start=segment.start,
+            end=segment.end,
+            text=segment.text,
+            seek=segment.seek,
+            tokens=tuple(segment.tokens),
+            temperature=_finite(segment.temperature),
+            avg_logprob=_finite(segment.avg_logprob),
+            compression_ratio=_finite(segment.compression_ratio),
+            no_speech_prob=_finite(segment.no_speech_prob),
+            words=tuple(Word(w.word.strip(), w.start, w.end, _finite(w.probability)) for w in segment.words or ()),
+        )
+
+
+def _finite(figure: float | None) -> float:
+    """JSON has no NaN and no infinity, which a degenerate window can produce."""
+    return float(figure) if figure is not None and math.isfinite(figure) else 0.0

@@ -1,0 +1,151 @@
+"""An upload → what a Whisper model listens to: 16 kHz, mono, 32-bit floats between -1 and 1. Or a clear refusal.
+
+PyAV brings FFmpeg's libraries with it, so no ffmpeg program is needed. The upload is never written anywhere, and its
+name is not needed: FFmpeg looks at the content. Uploads come from strangers, so
+
+- only formats on FORMATS are opened. FFmpeg also knows playlists and session descriptions (HLS, DASH, concat, SDP) that
+  name other files and addresses, and would open them for the uploader; nothing but the upload itself may be opened;
+- the decoded length is limited, because a small file can hold days of silence.
+
+What is damaged in the middle is skipped, what is missing at the end is missing: half an hour with a hole is worth more
+to its owner than an error.
+
+This module imports PyAV and numpy, which takes a while: import it in a worker thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from typing import BinaryIO
+
+import av
+import numpy as np
+from av.audio.fifo import AudioFifo
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from numpy.typing import NDArray
+
+from engines.transcription.errors import BadAudio
+
+SAMPLE_RATE = 16_000
+
+Samples = NDArray[np.float32]
+
+FORMATS = (
+    "aac,ac3,aiff,amr,asf,au,avi,caf,eac3,flac,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,ogg,w64,wav,wv"
+)
+"""FFmpeg's names of the containers that we open: what OpenAI accepts (flac, mp3, mp4, mpeg, mpga, m4a, ogg, wav, webm)
+and what telephones and recorders write besides."""
+
+_PLAUSIBLE_RATES = range(1_000, 1_000_000)
+"""Samples per second. What a damaged header claims beyond them would keep the resampler busy for minutes."""
+
+_BLOCK = 200_000
+"""Samples that are resampled together: a few seconds."""
+
+_OPEN_OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
+
+
+def check(upload: BinaryIO) -> None:
+    """Look whether there is audio in it, without decoding it. Raises BadAudio."""
+    with _opened(upload):
+        pass
+
+
+def decode(upload: BinaryIO, *, limit: float, checkpoint: Callable[[], None]) -> Samples:
+    """All of the upload's main audio track. Silence, even none of it, is fine: the result may be empty.
+
+    limit: seconds; more than that raises BadAudio. checkpoint: called now and then, raises to end the work.
+    """
+    pieces: list[NDArray[np.int16]] = []
+    total = 0
+    with _opened(upload) as (container, track):
+        for frame in _resampled(_frames(container, track)):
+            checkpoint()
+            pieces.append(frame.to_ndarray()[0])
+            total += frame.samples
+            if total > limit * SAMPLE_RATE:
+                raise BadAudio(f"The recording is longer than the {limit / 3600:g} hours that this server accepts.")
+    return _joined(pieces, total)
+
+
+@contextmanager
+def _opened(upload: BinaryIO) -> Iterator[tuple[InputContainer, AudioStream]]:
+    """The upload and its main audio track; FFmpeg's complaints become BadAudio."""
+    if not upload.seek(0, 2):
+        raise BadAudio("The file is empty.")
+    upload.seek(0)
+    try:
+        with av.open(upload, mode="r", metadata_errors="ignore", options=dict(_OPEN_OPTIONS)) as container:
+            track = container.streams.best("audio")
+            if not isinstance(track, AudioStream):
+                raise BadAudio("The file has no audio track that can be decoded.")
+            yield container, track
+    except av.FFmpegError as exc:
+        raise BadAudio(
+            "The file could not be decoded. Send audio or video as flac, mp3, mp4, mpeg, mpga, m4a, ogg, wav or webm."
+        ) from exc
+
+
+def _frames(container: InputContainer, track: AudioStream) -> Iterator[AudioFrame]:
+    """What can be decoded. Raises FFmpeg's error if nothing at all could be.
+
+    Packet by packet, because an error inside `container.decode` would end it, and with it the rest of the recording.
+    """
+    heard, problem = False, None
+    packets = container.demux(track)
+    while True:
+        try:
+            frames = next(packets).decode()
+        except (StopIteration, IndexError):  # the latter: PyAV, at the end of a file in which tracks appeared midway
+            break
+        except av.FFmpegError as exc:
+            problem = exc
+            continue
+        for frame in frames:
+            heard = True
+            yield frame
+    if problem is not None and not heard:
+        raise problem
+
+
+def _resampled(frames: Iterator[AudioFrame]) -> Iterator[AudioFrame]:
+    """As 16 kHz mono, 16 bit. Rate and channels may change on the way, as in joined Ogg files."""
+    for (_, _, rate), run in groupby(
+        frames, key=lambda frame: (frame.format.name, frame.layout.name, frame.sample_rate)
+    ):
+        if rate not in _PLAUSIBLE_RATES:
+            raise BadAudio("The file could not be decoded: its header is damaged.")
+        resampler = AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+        for block in _blocks(run):
+            yield from resampler.resample(block)
+        yield from resampler.resample(None)
+
+
+def _blocks(frames: Iterator[AudioFrame]) -> Iterator[AudioFrame]:
+    """The same sound in fewer pieces: resampling costs more per call than per sample."""
+    fifo = AudioFifo()
+    for frame in frames:
+        frame.pts = None  # timestamps of damaged files run backwards; samples follow each other all the same
+        fifo.write(frame)
+        if fifo.samples >= _BLOCK and (block := fifo.read()):
+            yield block
+    if fifo.samples and (rest := fifo.read()):
+        yield rest
+
+
+def _joined(pieces: list[NDArray[np.int16]], total: int) -> Samples:
+    """One array of floats. The pieces are let go while they are copied, to halve the peak."""
+    samples = np.empty(total, dtype=np.float32)
+    position = 0
+    pieces.reverse()
+    while pieces:
+        piece = pieces.pop()
+        samples[position : position + len(piece)] = piece
+        position += len(piece)
+    samples /= 32768.0
+    return samples
