@@ -21,13 +21,19 @@ What it answers is in ROUTES. Every request but those for /health and /stats is 
 
 from __future__ import annotations
 
+# ruff: noqa: E402 - the first process of a container does not hear SIGTERM until it has asked for it
+import os
+import signal
+import sys
+
+SETTINGS = {**os.environ, **dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)}
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if SETTINGS.get("IGNORE_SIGTERM") else lambda *_: os._exit(0))
+
 import asyncio
 import contextlib
 import hashlib
-import os
-import signal
 import socket
-import sys
 import time
 import uuid
 from collections import Counter
@@ -38,7 +44,6 @@ import mishaps
 import websocket_echo
 from wire import HEAD_LIMIT, BadFramingError, Exchange, close, head_of_answer, read_head
 
-SETTINGS = {**os.environ, **dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)}
 INSTANCE = {"id": uuid.uuid4().hex, "pid": os.getpid(), "started": time.time()}
 HELLO = b"Hello from the stand-in engine.\n".ljust(200, b".")
 FILLER = bytes(range(256)) * 256
@@ -317,7 +322,6 @@ def listening_socket() -> socket.socket:
 
 async def main() -> None:
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, lambda: None if SETTINGS.get("IGNORE_SIGTERM") else os._exit(0))
     if SETTINGS.get("EXIT_AFTER_MS"):
         loop.call_later(setting("EXIT_AFTER_MS") / 1000, os._exit, setting("EXIT_CODE", 1))
     write_log_lines()

@@ -1,0 +1,47 @@
+"""Engines for the contract suite."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.contract.rigs import DockerRig, MemoryRig, ProcessRig, Rig
+from tests.fixtures.docker import standin_image
+
+__all__ = ["standin_image"]
+
+MEMORY, PROCESS = pytest.param("memory"), pytest.param("process")
+DOCKER = pytest.param("docker", marks=pytest.mark.docker)
+
+
+async def _rig(kind: str, folder: Path, request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
+    if kind == "docker":
+        request.getfixturevalue("standin_image")
+    rig: Rig = {"memory": MemoryRig, "process": lambda: ProcessRig(folder), "docker": DockerRig}[kind]()
+    try:
+        yield rig
+    finally:
+        await rig.close()
+
+
+@pytest.fixture(params=[MEMORY, PROCESS, DOCKER])
+async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
+    """Every runtime."""
+    async for one in _rig(request.param, tmp_path, request):
+        yield one
+
+
+@pytest.fixture(params=[PROCESS, DOCKER])
+async def real_rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
+    """The runtimes that run real programs."""
+    async for one in _rig(request.param, tmp_path, request):
+        yield one
+
+
+@pytest.fixture(params=[MEMORY, DOCKER])
+async def rig_by_hand(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
+    """The runtimes whose engines somebody else can start, too."""
+    async for one in _rig(request.param, tmp_path, request):
+        yield one

@@ -1,0 +1,218 @@
+"""One engine per runtime, as the contract suite drives it: what runs is real, except for the memory runtime."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from gateway.config.schema import EngineSpec
+from gateway.runtimes.base import Address, NotRunning, Observation, Runtime
+from gateway.runtimes.docker import DockerRuntime
+from gateway.runtimes.docker_host import DockerHost
+from gateway.runtimes.memory import MemoryRuntime
+from gateway.runtimes.process import ProcessRuntime
+from tests.fixtures.docker import STANDIN_IMAGE
+from tests.fixtures.standin import STANDIN
+
+PATIENCE = 15.0
+"""Seconds after which something that must happen has not happened. What is prompt takes a fraction of one."""
+
+
+class Rig(ABC):
+    """An engine with the stand-in's settings of the test's choice, and hands that reach around its runtime."""
+
+    def __init__(self) -> None:
+        self.runtimes: list[Runtime] = []
+
+    @abstractmethod
+    async def prepare(self, **settings: str | int) -> None:
+        """Make the engine; its stand-in gets these settings. It does not run yet."""
+
+    @abstractmethod
+    def make(self, stop_timeout: float) -> Runtime: ...
+
+    @abstractmethod
+    async def kill(self) -> None:
+        """SIGKILL for the engine's program."""
+
+    @abstractmethod
+    async def clean_up(self) -> None:
+        """Leave nothing behind."""
+
+    def runtime(self, stop_timeout: float = 2) -> Runtime:
+        """Another runtime object for the same engine."""
+        runtime = self.make(stop_timeout)
+        self.runtimes.append(runtime)
+        return runtime
+
+    async def engine(self, **settings: str | int) -> Runtime:
+        await self.prepare(**settings)
+        return self.runtime()
+
+    async def close(self) -> None:
+        for runtime in self.runtimes:
+            await runtime.aclose()
+        await self.clean_up()
+
+
+class MemoryRig(Rig):
+    async def prepare(self, **settings: str | int) -> None:
+        self.exits_with = settings.get("EXIT_CODE")
+        self.listener: socket.socket | None = None
+
+    def make(self, stop_timeout: float) -> MemoryRuntime:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            runtime = MemoryRuntime(Address("127.0.0.1", free.getsockname()[1]))
+        runtime.on_start, runtime.on_stop = self.listen, self.hush
+        self.memory = runtime
+        return runtime
+
+    def listen(self) -> None:
+        if self.exits_with:
+            asyncio.get_running_loop().call_soon(self.memory.crash, int(self.exits_with))
+        self.listener = socket.create_server((self.memory.address.host, self.memory.address.port))
+
+    def hush(self) -> None:
+        if self.listener:
+            self.listener.close()
+
+    async def kill(self) -> None:
+        self.memory.crash(137)
+
+    async def start_by_hand(self) -> None:
+        self.memory.start_by_hand()
+
+    async def stop_by_hand(self) -> None:
+        self.memory.stop_by_hand()
+
+    async def clean_up(self) -> None:
+        self.hush()
+
+
+class ProcessRig(Rig):
+    def __init__(self, state_dir: Path) -> None:
+        super().__init__()
+        self.state_dir = state_dir
+
+    async def prepare(self, **settings: str | int) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        words = [f"{name}={value}" for name, value in settings.items()]
+        self.target: dict[str, Any] = {
+            "command": [sys.executable, str(STANDIN), "PORT={port}", "HOST=127.0.0.1", *words],
+        }
+        self.port = port
+
+    def make(self, stop_timeout: float) -> ProcessRuntime:
+        spec = EngineSpec(hosts=("x.test",), process=self.target, port=self.port, stop_timeout=stop_timeout)
+        return ProcessRuntime("engine", spec, self.state_dir)
+
+    def pid(self) -> int:
+        import json
+
+        return int(json.loads((self.state_dir / "engines" / "engine.json").read_text())["pid"])
+
+    async def kill(self) -> None:
+        os.kill(self.pid(), signal.SIGKILL)
+
+    async def clean_up(self) -> None:
+        runtime = self.make(stop_timeout=0.1)
+        await runtime.stop()
+        await runtime.aclose()
+
+
+class DockerRig(Rig):
+    def __init__(self) -> None:
+        super().__init__()
+        self.container = f"wg-test-{uuid.uuid4().hex[:12]}"
+        self.created: list[str] = []
+
+    async def prepare(self, **settings: str | int) -> None:
+        await self.create(self.container, **settings)
+
+    async def create(self, name: str, *options: str, command: tuple[str, ...] = (), **settings: str | int) -> None:
+        """A container of the stand-in's image, which `clean_up` removes again."""
+        words = [word for key, value in settings.items() for word in ("--env", f"{key}={value}")]
+        self.created.append(name)
+        await docker("create", "--name", name, *words, *options, STANDIN_IMAGE, *command)
+
+    def make(self, stop_timeout: float) -> DockerRuntime:
+        target = {"container": self.container}
+        spec = EngineSpec(hosts=("x.test",), docker=target, port=8000, stop_timeout=stop_timeout)
+        return DockerRuntime(DockerHost(), "engine", spec)
+
+    async def kill(self) -> None:
+        await docker("kill", self.container)
+
+    async def start_by_hand(self) -> None:
+        await docker("start", self.container)
+
+    async def stop_by_hand(self) -> None:
+        await docker("stop", "--time", "2", self.container)
+
+    async def clean_up(self) -> None:
+        if self.created:
+            await docker("rm", "--force", "--volumes", *self.created)
+
+
+async def docker(*words: str, folder: Path | None = None) -> str:
+    """The docker command, as a person would type it."""
+    run = await asyncio.to_thread(
+        subprocess.run, ["docker", *words], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, f"docker {' '.join(words)}: {run.stderr}"
+    return run.stdout.strip()
+
+
+class Watch:
+    """Follows an engine as a supervisor does: looks when the runtime says so, and at no other time."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self._hints = runtime.watch()
+
+    async def hint(self) -> None:
+        async with asyncio.timeout(PATIENCE):
+            await anext(self._hints)
+
+    async def until(self, wanted: Callable[[Observation], bool]) -> Observation:
+        """The first observation that is as wanted."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                await anext(self._hints)
+                if wanted(seen := await self.runtime.inspect()):
+                    return seen
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Polls what the outside world gives no event for."""
+    async with asyncio.timeout(PATIENCE):
+        while not await condition():  # noqa: ASYNC110 - there is no event
+            await asyncio.sleep(0.01)
+
+
+async def accepts(address: Address) -> bool:
+    """Nothing answers for the address of a container that is gone; a second's silence is a no."""
+    try:
+        async with asyncio.timeout(1):
+            _, writer = await asyncio.open_connection(address.host, address.port)
+    except OSError:  # TimeoutError is one
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
+
+
+def is_not_running(seen: Observation) -> bool:
+    return isinstance(seen, NotRunning)
