@@ -104,7 +104,14 @@ def test_an_editor_accepts_what_the_gateway_accepts(*, section: str, name: str, 
 
 def fit(value: Any, schema: dict[str, Any]) -> bool:
     """The few words of JSON Schema that ours uses."""
-    types: dict[str, Any] = {"string": str, "number": (int, float), "integer": int, "boolean": bool, "array": list, "object": dict}
+    types: dict[str, Any] = {
+        "string": str,
+        "number": (int, float),
+        "integer": int,
+        "boolean": bool,
+        "array": list,
+        "object": dict,
+    }
     wanted = schema.get("type", [])
     rules = [
         "$ref" not in schema or fit(value, DEFINITIONS[schema["$ref"].rpartition("/")[2]]),
