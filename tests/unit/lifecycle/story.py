@@ -1,0 +1,188 @@
+"""A machine to tell stories with: says what happened, and returns what shall be done, without the serial numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from gateway.errors import GatewayError
+from gateway.lifecycle.commands import Command, ProbeEngine, Refuse, SetAlarm
+from gateway.lifecycle.events import (
+    AlarmRang,
+    BecameReady,
+    Event,
+    LostContact,
+    RequestArrived,
+    RequestLeft,
+    SeenRunning,
+    Started,
+    StartFailed,
+    Stopped,
+)
+from gateway.lifecycle.machine import EngineMachine
+from gateway.lifecycle.policy import Policy
+
+IDLE_AFTER, START_TIMEOUT = 900, 60
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A SetAlarm, whatever its token."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A ProbeEngine, whatever its number."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A Refuse; the error itself is in `Story.errors`."""
+
+    ticket: int
+    code: str
+
+
+class Story:
+    """One engine, and the numbers of its newest alarm and probe."""
+
+    def __init__(self, idle_after: float | None = IDLE_AFTER, start_timeout: float = START_TIMEOUT) -> None:
+        self.machine = EngineMachine("whisper", Policy(idle_after, start_timeout))
+        self.alarm = 0
+        self.probe = 0
+        self.errors: dict[int, GatewayError] = {}
+
+    def __repr__(self) -> str:
+        return repr(self.machine)
+
+    @property
+    def phase(self) -> str:
+        return self.machine.phase.name
+
+    def tell(self, event: Event) -> list[object]:
+        return [self._told(command) for command in self.machine.handle(event)]
+
+    def _told(self, command: Command) -> object:
+        match command:
+            case SetAlarm(token, seconds):
+                self.alarm = token
+                return Alarm(seconds)
+            case ProbeEngine(attempt):
+                self.probe = attempt
+                return Probe()
+            case Refuse(ticket, error):
+                self.errors[ticket] = error
+                return Refused(ticket, error.code)
+            case _:
+                return command
+
+    def declines(self, event: Event, error: type[GatewayError]) -> GatewayError:
+        """The event is turned down with this error, and nothing has changed."""
+        before = state(self.machine)
+        with pytest.raises(error) as caught:
+            self.machine.handle(event)
+        assert state(self.machine) == before
+        return caught.value
+
+    def ignores(self, event: Event) -> bool:
+        """Whether the event leads to nothing and changes nothing."""
+        before = state(self.machine)
+        return self.machine.handle(event) == [] and state(self.machine) == before
+
+    # What happens most often
+
+    def arrives(self, ticket: int) -> list[object]:
+        return self.tell(RequestArrived(ticket))
+
+    def leaves(self, ticket: int) -> list[object]:
+        return self.tell(RequestLeft(ticket))
+
+    def answers(self) -> list[object]:
+        """The newest probe is answered."""
+        return self.tell(BecameReady(self.probe))
+
+    def rings(self) -> list[object]:
+        """The newest alarm is due."""
+        return self.tell(AlarmRang(self.alarm))
+
+
+def state(machine: EngineMachine) -> dict[str, Any]:
+    """Everything that a machine remembers."""
+    names = [name for name in EngineMachine.__slots__ if name != "_handlers"]
+    values = {name: getattr(machine, name) for name in names}
+    return {name: value.copy() if isinstance(value, dict | set) else value for name, value in values.items()}
+
+
+# Where stories begin
+
+
+def asleep(idle_after: float | None = IDLE_AFTER) -> Story:
+    return Story(idle_after)
+
+
+def starting(*tickets: int) -> Story:
+    """Our start is under way for these requests; request 1 if none is named."""
+    story = Story()
+    for ticket in tickets or (1,):
+        story.arrives(ticket)
+    return story
+
+
+def probing(*tickets: int) -> Story:
+    """Our start returned, and the engine is asked whether it answers."""
+    story = starting(*tickets)
+    story.tell(Started("run-1"))
+    return story
+
+
+def adopting(*tickets: int) -> Story:
+    """Somebody else started the engine; these requests wait for it."""
+    story = Story()
+    story.tell(SeenRunning("run-1"))
+    for ticket in tickets:
+        story.arrives(ticket)
+    return story
+
+
+def serving(*tickets: int, idle_after: float | None = IDLE_AFTER) -> Story:
+    """READY, and these requests hold leases; idle if none is named."""
+    story = Story(idle_after)
+    story.tell(SeenRunning("run-1"))
+    story.answers()
+    for ticket in tickets:
+        story.arrives(ticket)
+    return story
+
+
+def out_of_reach(*leases: int) -> Story:
+    """The engine was READY, and refused a connection while these requests held leases."""
+    story = serving(*leases)
+    story.tell(LostContact("run-1"))
+    return story
+
+
+def stopping(*tickets: int) -> Story:
+    """The idle alarm rang; these requests came since."""
+    story = serving()
+    story.rings()
+    for ticket in tickets:
+        story.arrives(ticket)
+    return story
+
+
+def clearing(reason: str = "exited with code 1") -> Story:
+    """FAILED, and what remains of the start is still being cleared away."""
+    story = starting()
+    story.tell(StartFailed(reason))
+    return story
+
+
+def cooling(reason: str = "exited with code 1") -> Story:
+    """FAILED, nothing remains, and the cool-down runs."""
+    story = clearing(reason)
+    story.tell(Stopped())
+    return story

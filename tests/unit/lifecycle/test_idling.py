@@ -1,0 +1,124 @@
+"""From the last lease to a sleeping engine, and who comes meanwhile."""
+
+from __future__ import annotations
+
+from gateway.lifecycle.commands import Admit, StartEngine, StopEngine
+from gateway.lifecycle.events import AlarmRang, SeenRunning, SeenStopped, Started, StopFailed, Stopped
+from tests.unit.lifecycle.story import Alarm, Probe, serving, stopping
+
+
+def test_the_last_lease_to_return_sets_the_idle_alarm() -> None:
+    engine = serving(1, 2)
+    assert engine.leaves(1) == []
+    assert engine.leaves(2) == [Alarm(900)]
+
+
+def test_an_idle_engine_is_stopped_when_its_alarm_rings() -> None:
+    engine = serving()
+    assert engine.rings() == [StopEngine()]
+    assert engine.phase == "STOPPING"
+    assert engine.tell(Stopped()) == []
+    assert engine.phase == "ASLEEP"
+
+
+def test_a_request_makes_the_idle_alarm_old_news() -> None:
+    engine = serving()
+    alarm = engine.alarm
+    engine.arrives(1)
+    assert engine.ignores(AlarmRang(alarm))
+    engine.leaves(1)
+    assert engine.ignores(AlarmRang(alarm))
+    assert engine.rings() == [StopEngine()]
+
+
+def test_the_alarm_of_an_engine_that_stopped_is_old_news_in_every_later_phase() -> None:
+    engine = serving()
+    alarm = engine.alarm
+    engine.tell(SeenStopped("exited with code 0"))
+    assert engine.ignores(AlarmRang(alarm))
+    engine.arrives(1)
+    assert engine.ignores(AlarmRang(alarm))
+    engine.tell(Started("run-2"))
+    assert engine.ignores(AlarmRang(alarm))
+
+
+def test_an_engine_that_shall_never_idle_away_has_no_alarm() -> None:
+    engine = serving(1, idle_after=None)
+    assert engine.leaves(1) == []
+    engine = serving(idle_after=None)
+    assert engine.ignores(AlarmRang(engine.alarm))
+
+
+def test_leaving_twice_or_without_having_come_changes_nothing() -> None:
+    engine = serving(1)
+    engine.leaves(1)
+    alarm = engine.alarm
+    assert engine.leaves(1) == []
+    assert engine.leaves(99) == []
+    assert engine.alarm == alarm
+
+
+def test_a_request_during_the_stop_is_served_by_the_next_start() -> None:
+    engine = stopping()
+    assert engine.arrives(1) == []
+    assert engine.tell(Stopped()) == [StartEngine(), Alarm(60)]
+    engine.tell(Started("run-2"))
+    assert engine.answers() == [Admit(1)]
+
+
+def test_a_request_that_leaves_during_the_stop_wakes_nothing() -> None:
+    engine = stopping(1)
+    engine.leaves(1)
+    assert engine.tell(Stopped()) == []
+
+
+def test_what_is_seen_during_the_stop_is_left_to_the_stop() -> None:
+    engine = stopping(1)
+    assert engine.tell(SeenStopped("exited with code 0")) == []
+    assert engine.tell(SeenRunning("run-1")) == []
+    assert engine.phase == "STOPPING"
+
+
+def test_a_stop_that_fails_leaves_an_engine_that_is_asked_whether_it_answers_and_stopped_later() -> None:
+    engine = stopping(1)
+    assert engine.tell(StopFailed("is run by a runtime that does not answer")) == [Probe(), Alarm(60)]
+    assert engine.answers() == [Admit(1)]
+    assert engine.leaves(1) == [Alarm(900)]
+    assert engine.rings() == [StopEngine()]
+
+
+# The engine changes behind our back while it is ready
+
+
+def test_an_engine_that_was_stopped_by_somebody_else_is_asleep() -> None:
+    engine = serving()
+    assert engine.tell(SeenStopped("exited with code 0")) == []
+    assert engine.phase == "ASLEEP"
+    assert engine.arrives(1) == [StartEngine(), Alarm(60)]
+
+
+def test_leases_end_with_the_program_that_served_them() -> None:
+    engine = serving(1, 2)
+    engine.tell(SeenStopped("exited with code 137"))
+    assert engine.machine.serving == set()
+    assert engine.leaves(1) == []
+    assert engine.arrives(3) == [StartEngine(), Alarm(60)]
+
+
+def test_a_crash_while_serving_is_no_failed_start_and_needs_no_cool_down() -> None:
+    engine = serving(1)
+    engine.tell(SeenStopped("exited with code 137"))
+    assert engine.machine.failures == 0
+    assert engine.machine.failure is None
+
+
+def test_an_engine_that_was_restarted_behind_our_back_is_probed_again() -> None:
+    engine = serving()
+    assert engine.tell(SeenRunning("run-2")) == [Probe(), Alarm(60)]
+    assert engine.arrives(1) == []
+    assert engine.answers() == [Admit(1)]
+
+
+def test_seeing_a_ready_engine_run_changes_nothing() -> None:
+    engine = serving(1)
+    assert engine.ignores(SeenRunning("run-1"))

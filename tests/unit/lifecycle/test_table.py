@@ -1,0 +1,129 @@
+"""The table and the machine agree: what it lists happens, what it does not list changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from gateway.errors import IllegalEvent
+from gateway.lifecycle import events as e
+from gateway.lifecycle.phases import ASLEEP, FAILED, NEXT, READY, STOPPING, WAKING, Phase
+from tests.unit.lifecycle import story
+from tests.unit.lifecycle.story import Story, state
+
+SITUATIONS: dict[Phase, list[Callable[[], Story]]] = {
+    ASLEEP: [story.asleep],
+    WAKING: [
+        story.starting,
+        lambda: story.probing(1, 2),
+        story.adopting,
+        lambda: story.adopting(1),
+        lambda: story.out_of_reach(1),
+    ],
+    READY: [story.serving, lambda: story.serving(1), lambda: story.serving(idle_after=None)],
+    STOPPING: [story.stopping, lambda: story.stopping(1), lambda: told(story.stopping(), e.WakeAsked())],
+    FAILED: [story.clearing, story.cooling, lambda: told(story.clearing(), e.WakeAsked())],
+}
+EVENTS: dict[type[e.Event], Callable[[Story], list[e.Event]]] = {
+    e.RequestArrived: lambda _: [e.RequestArrived(50)],
+    e.RequestLeft: lambda _: [e.RequestLeft(1)],
+    e.WakeAsked: lambda _: [e.WakeAsked()],
+    e.SleepAsked: lambda _: [e.SleepAsked(force=True)],
+    e.Started: lambda _: [e.Started("run-9")],
+    e.StartFailed: lambda _: [e.StartFailed("exited with code 1")],
+    e.Stopped: lambda _: [e.Stopped()],
+    e.StopFailed: lambda _: [e.StopFailed("does not end")],
+    e.SeenRunning: lambda _: [e.SeenRunning("run-1"), e.SeenRunning("run-9")],
+    e.SeenStopped: lambda _: [e.SeenStopped("exited with code 1")],
+    e.BecameReady: lambda engine: [e.BecameReady(engine.machine._attempt)],
+    e.LostContact: lambda engine: [e.LostContact(engine.machine.instance or "run-1")],
+    e.AlarmRang: lambda engine: [e.AlarmRang(engine.machine._alarm)],
+}
+NEVER_ILLEGAL = (e.BecameReady, e.LostContact)
+"""Where the table does not list them they are old news, and dropped before it is asked."""
+
+
+def told(engine: Story, event: e.Event) -> Story:
+    engine.tell(event)
+    return engine
+
+
+def tries(phase: Phase, kind: type[e.Event]) -> Iterator[tuple[Story, e.Event]]:
+    """Every situation in this phase, with every event of this kind; an engine of its own for each."""
+    for situation in SITUATIONS[phase]:
+        for number in range(len(EVENTS[kind](situation()))):
+            engine = situation()
+            yield engine, EVENTS[kind](engine)[number]
+
+
+PAIRS = [(phase, kind) for phase in Phase for kind in EVENTS]
+
+
+def test_every_event_and_every_phase_is_tried() -> None:
+    assert set(EVENTS) == {kind for kind in vars(e).values() if isinstance(kind, type) and kind.__base__ is e.Event}
+    assert set(SITUATIONS) == set(Phase)
+    for phase, situations in SITUATIONS.items():
+        assert {situation().machine.phase for situation in situations} == {phase}
+
+
+@pytest.mark.parametrize(("phase", "kind"), PAIRS, ids=lambda value: getattr(value, "__name__", None) or value.name)
+def test_an_event_leads_where_the_table_says_or_changes_nothing(phase: Phase, kind: type[e.Event]) -> None:
+    for engine, event in tries(phase, kind):
+        if (phase, kind) in NEXT:
+            engine.tell(event)
+            assert engine.machine.phase in NEXT[phase, kind]
+        elif kind in NEVER_ILLEGAL:
+            assert engine.ignores(event)
+        else:
+            error = engine.declines(event, IllegalEvent)
+            assert error.message == f"{kind.__name__} cannot happen to an engine that is {phase.value}"
+
+
+def test_every_move_in_the_table_can_happen() -> None:
+    moves = set()
+    for phase, kind in NEXT:
+        for engine, event in tries(phase, kind):
+            engine.tell(event)
+            moves.add((phase, kind, engine.machine.phase))
+    assert moves == {(phase, kind, after) for (phase, kind), targets in NEXT.items() for after in targets}
+
+
+def test_every_phase_can_be_reached_and_left() -> None:
+    moves = {(phase, after) for (phase, _), targets in NEXT.items() for after in targets if after is not phase}
+    assert {before for before, _ in moves} == set(Phase)
+    assert {after for _, after in moves} == set(Phase)
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_stale_alarms_probes_and_lost_contacts_change_nothing(phase: Phase) -> None:
+    for situation in SITUATIONS[phase]:
+        engine = situation()
+        stale = (engine.machine._alarm - 1, engine.machine._attempt - 1)
+        assert engine.ignores(e.AlarmRang(stale[0]))
+        assert engine.ignores(e.BecameReady(stale[1]))
+        assert engine.ignores(e.LostContact("run-0"))
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_every_request_may_leave_in_every_phase_and_moves_nothing(phase: Phase) -> None:
+    for situation in SITUATIONS[phase]:
+        engine = situation()
+        for ticket in [*engine.machine.waiting, *engine.machine.serving, 99]:
+            engine.leaves(ticket)
+            assert engine.machine.phase is phase
+        assert not engine.machine.waiting
+        assert not engine.machine.serving
+
+
+def test_a_story_remembers_all_that_a_machine_remembers() -> None:
+    """`declines` and `ignores` compare everything but what never changes."""
+    engine = story.serving(1)
+    before = state(engine.machine)
+    engine.leaves(1)
+    assert {name for name, value in state(engine.machine).items() if value != before[name]} == {"serving", "_alarm"}
+
+
+def test_an_engine_says_how_it_is_in_one_line() -> None:
+    assert repr(story.probing(1, 2)) == "<Engine whisper WAKING serving=0 waiting=2>"
+    assert repr(story.serving(1)) == "<Engine whisper READY serving=1 waiting=0>"
