@@ -56,42 +56,62 @@ class AskedWrongly(GatewayError):
 
 
 class BadRequestFraming(AskedWrongly):
+    """Two parsers could read these bytes differently, so they are not forwarded. Mend the client, or a proxy in between."""
+
     status, code, title = 400, "bad_request_framing", "The request is not valid HTTP/1.1"
 
 
 class BadParameter(AskedWrongly):
+    """A query parameter of the control API has a value that makes no sense. The detail names it."""
+
     status, code, title = 400, "bad_parameter", "A parameter has an unusable value"
 
 
 class Forbidden(AskedWrongly):
+    """The control API was called from a page of another site, or under a hostname that is not the gateway's own."""
+
     status, code, title = 403, "forbidden", "This caller may not do that"
 
 
 class UnknownHost(AskedWrongly):
+    """No engine has this hostname. Compare the address with `engines.*.hosts` and `gateway.portal` in the configuration."""
+
     status, code, title = 404, "unknown_host", "Nothing is served under this hostname"
 
 
 class UnknownEngine(AskedWrongly):
+    """The control API was asked for an engine that the configuration does not name. `whisper-gateway status` lists them."""
+
     status, code, title = 404, "unknown_engine", "There is no engine of this name"
 
 
 class UnknownPath(AskedWrongly):
+    """The control API has no such path. It begins at `/api/engines`."""
+
     status, code, title = 404, "unknown_path", "There is nothing at this path"
 
 
 class MethodNotAllowed(AskedWrongly):
+    """The control API takes another method here; the `Allow` header says which."""
+
     status, code, title = 405, "method_not_allowed", "This path does not take this method"
 
 
 class HeadTimeout(AskedWrongly):
+    """The head took longer than `gateway.head_timeout`. A slow line, or somebody who holds connections open on purpose."""
+
     status, code, title = 408, "request_timeout", "The request's head did not arrive in time"
 
 
 class EngineBusy(AskedWrongly):
+    """It has requests to serve. Wait until `serving` and `waiting` are 0, or use `--force`, which cuts them off."""
+
     status, code, title = 409, "engine_busy", "The engine is serving or waking"
 
 
 class HeadTooLarge(AskedWrongly):
+    """Usually too many cookies. The limit is `gateway.head_limit`."""
+
     status, code, title = 431, "request_head_too_large", "The request's head is too large"
 
 
@@ -100,34 +120,50 @@ class EngineTrouble(GatewayError):
 
 
 class EngineUnreachable(EngineTrouble):
+    """Its program runs and its readiness was confirmed, yet connections are refused. Look at the engine's log."""
+
     status, code, title = 502, "engine_unreachable", "The engine does not accept connections"
 
 
 class EngineBroke(EngineTrouble):
+    """It died, or closed the connection, or sent something that is not HTTP. Look at the engine's log; ask again."""
+
     status, code, title = 502, "engine_broke", "The engine broke off before it answered"
 
 
 class EngineStartFailed(EngineTrouble):
+    """The detail says why, the journal holds the engine's last lines. A start is tried again after a cool-down."""
+
     status, code, title = 503, "engine_start_failed", "The engine could not be started"
 
 
 class EngineCoolingDown(EngineTrouble):
+    """The last start failed; the detail says why. `Retry-After` says when the next request starts it again."""
+
     status, code, title = 503, "engine_cooling_down", "The engine failed a moment ago and is not tried again yet"
 
 
 class EnginePutToSleep(EngineTrouble):
+    """An operator used `sleep --force` while this request was waiting. Ask again to wake the engine."""
+
     status, code, title = 503, "engine_put_to_sleep", "The engine was put to sleep by its operator"
 
 
 class ShuttingDown(EngineTrouble):
+    """The gateway stops or restarts. Ask again in a moment."""
+
     status, code, title = 503, "shutting_down", "The gateway is shutting down"
 
 
 class EngineStartTimeout(EngineTrouble):
+    """It did not answer on `ready.path` within `start_timeout`. Raise that if the engine needs longer; else see its log."""
+
     status, code, title = 504, "engine_start_timeout", "The engine did not become ready in time"
 
 
 class EngineAnswerTimeout(EngineTrouble):
+    """It had the whole request for `answer_timeout` and sent nothing. Raise that for long recordings; else see its log."""
+
     status, code, title = 504, "engine_answer_timeout", "The engine did not begin its answer in time"
 
 

@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT))
 from gateway.config.json_schema import json_schema  # noqa: E402 - from this folder, installed or not
 from gateway.config.problems import dotted  # noqa: E402
 from gateway.config.reference import Setting, sections, settings  # noqa: E402
+from gateway.errors import AskedWrongly, EngineTrouble, GatewayError  # noqa: E402
 
 
 def config_schema(_present: str) -> str:
@@ -44,6 +45,20 @@ def _table(rows: list[Setting]) -> str:
     return "\n".join(lines)
 
 
+def errors_page(present: str) -> str:
+    parts = [
+        f"### `{error.code}`\n\n{error.status} · {error.title}. {' '.join((error.__doc__ or '').split())}"
+        for error in answers_to_clients()
+    ]
+    return between_markers(present, "errors", "\n\n".join(parts))
+
+
+def answers_to_clients() -> list[type[GatewayError]]:
+    """The errors that somebody may get as an answer, by status."""
+    found = [error for kind in (AskedWrongly, EngineTrouble) for error in kind.__subclasses__()]
+    return sorted(found, key=lambda error: (error.status, error.code))
+
+
 def between_markers(page: str, name: str, content: str) -> str:
     """The page with the part between `<!-- generated: NAME -->` and its end marker replaced."""
     begin, end = f"<!-- generated: {name} -->", f"<!-- end of generated: {name} -->"
@@ -56,6 +71,7 @@ def between_markers(page: str, name: str, content: str) -> str:
 DOCUMENTS: dict[str, Callable[[str], str]] = {
     "config.schema.json": config_schema,
     "docs/configuration.md": configuration_page,
+    "docs/errors.md": errors_page,
 }
 
 

@@ -57,6 +57,8 @@ class Phase(Enum):
     def __repr__(self) -> str:
         return self.name
 
+    __hash__ = object.__hash__  # Enum's own is Python code, and the table is asked twice per request
+
 
 ASLEEP, WAKING, READY, STOPPING, FAILED = Phase
 
