@@ -116,7 +116,9 @@ def main() -> None:
             print(f"  the answer was here after {took:.2f} s\n")
         gateway.until("asleep")
         idle = gateway.events("engine.stopping")[-1]["ready_for"]
-        print(f"Nobody needed the engine for 2 s: it is {gateway.engine()['phase']} again, {idle:.1f} s after its wake.")
+        print(
+            f"Nobody needed the engine for 2 s: it is {gateway.engine()['phase']} again, {idle:.1f} s after its wake."
+        )
 
 
 if __name__ == "__main__":
