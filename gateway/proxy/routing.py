@@ -10,7 +10,7 @@ from gateway.errors import UnknownHost
 
 
 def normal_host(value: bytes) -> str:
-    """A Host header's hostname: lower case, without port, brackets or trailing dot; an IPv6 address in its short form."""
+    """A Host header's hostname: lower case, without port, brackets or trailing dot; IPv6 in its short form."""
     text = value.decode("latin-1").lower()
     if text.startswith("["):
         return _short_form(text[1:].partition("]")[0])

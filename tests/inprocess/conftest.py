@@ -1,0 +1,63 @@
+"""One gateway and one stand-in engine for every test that leaves them as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.fixtures.gateway import Engine, Gateway, running_gateway
+from tests.fixtures.raw_client import RawClient
+from tests.fixtures.standin import StandIn, running_standin
+
+
+class Stats:
+    """The stand-in's counters, asked directly."""
+
+    def __init__(self, standin: StandIn) -> None:
+        self._url = standin.url
+
+    def __call__(self) -> dict[str, Any]:
+        shown: dict[str, Any] = httpx.get(f"{self._url}/stats").json()
+        return shown
+
+    def requests(self) -> dict[str, int]:
+        """Requests that have reached the engine, by path."""
+        counted: dict[str, int] = self()["requests"]
+        return counted
+
+
+@pytest.fixture(scope="session")
+def standin() -> Iterator[StandIn]:
+    with running_standin() as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def stats(standin: StandIn) -> Stats:
+    return Stats(standin)
+
+
+@pytest.fixture(scope="session")
+def gateway(standin: StandIn) -> Iterator[Gateway]:
+    """Engine `whisper`, always awake; the portal is portal.test."""
+    with running_gateway({"whisper": Engine(standin.port)}, portal="portal.test") as one:
+        with one.client() as client:
+            client.get("/hello")
+        yield one
+
+
+@pytest.fixture
+def raw(gateway: Gateway) -> Iterator[RawClient]:
+    """A connection to the gateway that sends what it is told."""
+    with gateway.raw() as client:
+        yield client
+
+
+@pytest.fixture
+def whisper(gateway: Gateway) -> Iterator[httpx.Client]:
+    """Talks to the engine through the gateway."""
+    with gateway.client() as client:
+        yield client
