@@ -28,6 +28,14 @@ HOP_BY_HOP = frozenset(
 FROM_PROXIES = frozenset({b"forwarded", b"x-real-ip", b"x-remote-user", b"remote-user", b"x-request-id"})
 """Believed from trusted proxies only, beside everything that begins with X-Forwarded-."""
 
+_ONLY_IN_HEADS = frozenset(
+    {
+        b"host", b"content-length", b"content-type", b"content-encoding", b"content-range", b"trailer",
+        b"authorization", b"cookie", b"origin", b"range", b"max-forwards", b"cache-control",
+    }
+)  # fmt: skip
+"""What a trailer must not say (RFC 9110 section 6.5.1), beside the above: it would come after it was decided upon."""
+
 _KEPT_FROM_CONNECTION = frozenset({b"host", b"content-length", b"authorization"})
 """A Connection header that names these is mistaken or hostile: they say what the request is."""
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
@@ -60,9 +68,7 @@ def request_head(scope: Mapping[str, Any], peer: Peer, identity: bytes, *, upgra
     upgrade: ask the engine to switch to WebSocket.
     """
     listed = _listed_in_connection(scope["headers"])
-    query = scope["query_string"]
-    target = scope["raw_path"] + b"?" + query if query else scope["raw_path"]
-    head = [scope["method"].encode(), b" ", target, b" HTTP/1.1\r\n"]
+    head = [scope["method"].encode(), b" ", scope["gateway.target"], b" HTTP/1.1\r\n"]
     host, via = b"", VIA
     forwarded: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
@@ -77,7 +83,7 @@ def request_head(scope: Mapping[str, Any], peer: Peer, identity: bytes, *, upgra
         if name == b"host":
             host = value
         elif name == b"via":
-            via = value + b", " + via
+            via = via.removesuffix(VIA) + value + b", " + VIA
             continue
         elif name == b"content-length":
             value = b"%d" % int(value)  # noqa: PLW2901 - leading zeros mean octal to somebody
@@ -94,6 +100,18 @@ def request_head(scope: Mapping[str, Any], peer: Peer, identity: bytes, *, upgra
         head.append(b"connection: Upgrade\r\nupgrade: websocket\r\n")
     head.append(b"\r\n")
     return b"".join(head)
+
+
+def request_trailers(trailers: Headers) -> bytes:
+    """The trailers of a request as they go to the engine. A framework that takes them for headers is not fooled."""
+    return b"".join([b"%s: %s\r\n" % (name, value) for name, value in trailers if _is_for_trailers(name)])
+
+
+def _is_for_trailers(name: bytes) -> bool:
+    plain = name.replace(b"_", b"-")
+    return not (
+        plain in HOP_BY_HOP or plain in _ONLY_IN_HEADS or plain in FROM_PROXIES or plain.startswith(b"x-forwarded-")
+    )
 
 
 def _provenance(forwarded: dict[bytes, bytes], peer: Peer, host: bytes) -> list[bytes]:

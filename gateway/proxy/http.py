@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import EngineAnswerTimeout, EngineBroke, EngineTrouble
-from gateway.proxy.headers import answer_headers, has_body
+from gateway.proxy.headers import answer_headers, has_body, request_trailers
 from gateway.proxy.upstream import Answer, Broke, Pool, Upstream
 from gateway.runtimes.base import Address
 
@@ -148,10 +148,9 @@ async def _upload(call: Call, upstream: Upstream, answer_timeout: float) -> None
         elif data:
             upstream.write(data)
         if upstream.write_blocked is not None:
-            await upstream.write_blocked
+            await upstream.writable()
         if not upstream.usable:
             return  # the answering side knows why
     if chunked:
-        trailers = b"".join(b"%s: %s\r\n" % pair for pair in message.get("trailers", ()))
-        upstream.write(b"0\r\n" + trailers + b"\r\n")
+        upstream.write(b"0\r\n" + request_trailers(message.get("trailers", [])) + b"\r\n")
     upstream.expect_answer(answer_timeout)

@@ -101,6 +101,11 @@ class Upstream(asyncio.Protocol):
             self.write_blocked.set_result(None)
             self.write_blocked = None
 
+    async def writable(self) -> None:
+        """Wait while the engine is slower than the client. Whoever gives up waiting leaves the others undisturbed."""
+        while self.write_blocked is not None:
+            await asyncio.shield(self.write_blocked)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
         self._expected()

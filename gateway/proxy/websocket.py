@@ -80,7 +80,7 @@ async def _to_engine(call: Call, upstream: Upstream) -> None:
             return
         upstream.write(message["body"])
         if upstream.write_blocked is not None:
-            await upstream.write_blocked
+            await upstream.writable()
 
 
 async def _to_client(call: Call, upstream: Upstream, frames: FrameTracker) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -11,11 +10,11 @@ from urllib.parse import unquote
 
 import httptools
 
-from gateway.errors import BadRequestFraming, GatewayError, HeadTimeout, HeadTooLarge
+from gateway.errors import BadRequestFraming, GatewayError, HeadTimeout, HeadTooLarge, ShuttingDown
 from gateway.refusals import refusal
 from gateway.server.exchange import Exchange, Headers, Message, status_line
-from gateway.server.head import check_head, origin_form
-from gateway.server.sweeper import Sweeper
+from gateway.server.head import check_head, head_without_upgrade, origin_form
+from gateway.server.sweeper import Sweeper, peer_has_gone
 
 if TYPE_CHECKING:
     from uvicorn import Config
@@ -26,14 +25,15 @@ HIGH_WATER = 256 * 1024
 KEEP_ALIVE = 75.0
 STALL = 300.0
 """Seconds without a byte, in the middle of a body, after which a client counts as gone."""
+LINGER = 30.0
+"""Seconds for which a client may go on sending after it has been told no."""
 MOST_PIPELINED = 32
-TCP_CLOSING = frozenset({0, 7, 8, 9, 11})
-"""Linux: no connection, CLOSE, CLOSE_WAIT, LAST_ACK, CLOSING: the peer will send nothing more."""
 
 _EXTENSIONS: Message = {"gateway.informational": {}, "gateway.abort": {}, "http.response.trailers": {}}
 _UPGRADABLE: Message = {**_EXTENSIONS, "gateway.upgrade": {}}
 _ASGI = {"version": "3.0", "spec_version": "2.4"}
 _FAULT_TEXT = "The request is not valid HTTP/1.1: {}."
+_HEAD_TEXT = "The request's head, or its trailers, are larger than {} bytes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,12 @@ class Limits:
 
     head: int = 32 * 1024
     head_timeout: float = 30.0
+
+
+def _new_parser(connection: Connection) -> httptools.HttpRequestParser:
+    parser = httptools.HttpRequestParser(connection)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)  # such data is ignored, not an error
+    return parser
 
 
 class Connection(asyncio.Protocol):
@@ -65,18 +71,20 @@ class Connection(asyncio.Protocol):
         self._limits = limits
         self._sweeper = sweeper
         self._transport: asyncio.Transport
-        self._parser = httptools.HttpRequestParser(self)
-        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)  # such data is ignored, not an error
+        self._parser = _new_parser(self)
         self._url = b""
         self._headers: Headers = []
         self._in_head = False
         self._head_bytes = 0
         self._fault: GatewayError | None = None  # found in a parser callback
         self._refusing: GatewayError | None = None  # to be said when the answers before it are out
+        self._lingering = False  # nothing more will be said; what still comes is dropped
+        self._stopping = False  # the server shuts down: no request after those that have begun
         self._ignored_upgrade = False
         self._arriving: Exchange | None = None  # whose body is being parsed
         self._exchange: Exchange | None = None  # being answered
         self._queue: deque[Exchange] = deque()  # pipelined behind it
+        self._tunnelled: Exchange | None = None  # has asked for an upgrade: all further bytes are its own
         self._after_upgrade = b""
         self._paused = False
         self._closing = False
@@ -115,6 +123,11 @@ class Connection(asyncio.Protocol):
             self.write_blocked.set_result(None)
             self.write_blocked = None
 
+    async def writable(self) -> None:
+        """Wait while the client is slower than we are. Whoever gives up waiting leaves the others undisturbed."""
+        while self.write_blocked is not None:
+            await asyncio.shield(self.write_blocked)
+
     def write(self, data: bytes) -> None:
         if not self._closing:
             self._transport.write(data)
@@ -130,18 +143,19 @@ class Connection(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """The server stops: an idle connection closes now, a busy one after its answer."""
-        if self._exchange is None and not self._in_head:
-            self._close()
-        elif self._exchange is not None:
+        self._stopping = True
+        if self._exchange is not None:
             self._exchange.keep_alive = False
+        elif not self._in_head or self._lingering:
+            self._close()
         else:
-            self._deadline = self.loop.time()
+            self._refuse(ShuttingDown("The gateway is shutting down; ask again in a moment.", retry_after=1))
 
     def sweep(self, now: float) -> None:
         """Once a second: overdue heads, stalled bodies, readers that do not read, and peers gone unnoticed."""
         exchange = self._exchange
         if self._deadline is not None and now > self._deadline:
-            if self._in_head and exchange is None:
+            if self._in_head and exchange is None and not self._lingering:
                 self._refuse(HeadTimeout(f"The request's head took longer than {self._limits.head_timeout:g} s."))
             else:
                 self._close()
@@ -153,17 +167,9 @@ class Connection(asyncio.Protocol):
             self._abort()
 
     def _is_forsaken(self, exchange: Exchange, now: float) -> bool:
-        if self._paused:
-            return self._peer_has_gone()
+        if self._paused:  # then the end of the connection is not seen
+            return peer_has_gone(self._transport)
         return exchange.wants_body and now > self._last_read + STALL
-
-    def _peer_has_gone(self) -> bool:
-        """While we do not read, the end of the connection is not seen; the kernel knows (tcp_info.tcpi_state)."""
-        sock = self._transport.get_extra_info("socket")
-        if sock is None or not hasattr(socket, "TCP_INFO"):
-            return False
-        info: bytes = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
-        return info[0] in TCP_CLOSING
 
     def _pause(self) -> None:
         if not self._paused and not self._closing:
@@ -171,10 +177,23 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _resume(self) -> None:
-        if self._paused and not self._closing:
+        if self._paused and not self._closing and len(self._queue) < MOST_PIPELINED:
             self._paused = False
             self._last_read = self.loop.time()
             self._transport.resume_reading()
+
+    def _linger(self) -> None:
+        """All is said, but the client still sends.
+
+        Closing now would reset the connection and could swallow the answer (RFC 9112 section 9.6): end our side, then
+        read and drop for a while.
+        """
+        self._lingering = True
+        self._deadline = self.loop.time() + (0.0 if self._stopping else LINGER)
+        self._queue.clear()
+        self._resume()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
 
     def _close(self) -> None:
         self._closing = True
@@ -188,12 +207,12 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._last_read = self.loop.time()
-        if self._refusing is not None:
+        if self._lingering or self._refusing is not None:
             return
-        exchange = self._exchange
-        if exchange is not None and "gateway.upgrade" in exchange.scope["extensions"]:
-            self._tunnel(exchange, data)
+        if self._tunnelled is not None:
+            self._tunnel(self._tunnelled, data)
             return
+        self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -202,11 +221,10 @@ class Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserCallbackError) as error:
             self._refuse(self._fault or BadRequestFraming(_FAULT_TEXT.format(str(error).rstrip("."))))
             return
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > self._limits.head:
-                self._refuse(HeadTooLarge(f"The request's head is larger than {self._limits.head} bytes."))
-        elif (arriving := self._arriving) is not None and arriving.held > HIGH_WATER and not arriving.complete:
+        arriving = self._arriving
+        if self._head_bytes > self._limits.head and (self._in_head or arriving is not None):
+            self._refuse(HeadTooLarge(_HEAD_TEXT.format(self._limits.head)))
+        elif arriving is not None and arriving.held > HIGH_WATER and not arriving.complete:
             self._pause()
 
     def _tunnel(self, exchange: Exchange, data: bytes) -> None:
@@ -222,16 +240,12 @@ class Connection(asyncio.Protocol):
     def _switch(self, rest: bytes) -> None:
         """The parser stopped at an upgrade. WebSocket tunnels from here on; others are ignored (RFC 9110, 7.8)."""
         if not self._ignored_upgrade:
-            self._after_upgrade = rest
+            self._after_upgrade += rest
             return
         self._ignored_upgrade = False
-        lines = [self._parser.get_method(), b" ", self._url, b" HTTP/1.1\r\n"]
-        for name, value in self._headers:
-            if name not in (b"upgrade", b"connection", b"http2-settings"):
-                lines += (name, b": ", value, b"\r\n")
-        self._parser = httptools.HttpRequestParser(self)
-        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self.data_received(b"".join(lines) + b"\r\n" + rest)
+        head = head_without_upgrade(self._parser, self._url, self._headers)
+        self._parser = _new_parser(self)
+        self.data_received(head + rest)
 
     def upgraded(self) -> None:
         """The engine agreed: what the client sent after its head belongs to the tunnel."""
@@ -260,7 +274,7 @@ class Connection(asyncio.Protocol):
             self._arriving.trailers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        if self._parser.should_upgrade() and not self._is_websocket():
+        if self._parser.should_upgrade() and not self._wants_tunnel():
             self._ignored_upgrade = True
             return
         try:
@@ -270,6 +284,7 @@ class Connection(asyncio.Protocol):
             raise
 
     def on_body(self, body: bytes) -> None:
+        self._head_bytes = 0  # only what comes without end between two parts of a body is too much: it is trailers
         if self._arriving is not None and not self._arriving.complete:
             self._arriving.feed(body)
 
@@ -280,8 +295,12 @@ class Connection(asyncio.Protocol):
                 self._deadline = self._last_read + KEEP_ALIVE
             self._arriving = None
 
-    def _is_websocket(self) -> bool:
-        return any(name == b"upgrade" and value.lower() == b"websocket" for name, value in self._headers)
+    def _wants_tunnel(self) -> bool:
+        """For CONNECT too, which is refused when its head is checked. HTTP/1.0 has no upgrades (RFC 9110, 7.8)."""
+        if self._parser.get_method() == b"CONNECT":
+            return True
+        websocket = any(name == b"upgrade" and value.lower() == b"websocket" for name, value in self._headers)
+        return websocket and self._parser.get_http_version() == "1.1"
 
     def _begin_exchange(self) -> None:
         self._in_head = False
@@ -289,9 +308,10 @@ class Connection(asyncio.Protocol):
         method: str = parser.get_method().decode("ascii")
         version: str = parser.get_http_version()
         if len(self._url) + sum([len(n) + len(v) + 4 for n, v in headers]) > self._limits.head:
-            raise HeadTooLarge(f"The request's head is larger than {self._limits.head} bytes.")
+            raise HeadTooLarge(_HEAD_TEXT.format(self._limits.head))
         has_body = check_head(method, version, headers)
-        raw_path, _, query = origin_form(self._url, method, headers).partition(b"?")
+        target = origin_form(self._url, method, headers)
+        raw_path, _, query = target.partition(b"?")
         path = raw_path.decode("ascii")
         upgrade = parser.should_upgrade()
         if upgrade and has_body:
@@ -308,14 +328,19 @@ class Connection(asyncio.Protocol):
             "path": unquote(path) if "%" in path else path,
             "raw_path": raw_path,
             "query_string": query,
+            "gateway.target": target,
             "headers": headers,
             "state": self._app_state.copy(),
             "extensions": _UPGRADABLE if upgrade else _EXTENSIONS,
         }
-        expects = has_body and any(n == b"expect" and v.lower() == b"100-continue" for n, v in headers)
-        keep_alive = parser.should_keep_alive() and not upgrade
+        expects = (
+            has_body and version == "1.1" and any(n == b"expect" and v.lower() == b"100-continue" for n, v in headers)
+        )
+        keep_alive = parser.should_keep_alive() and not upgrade and not self._stopping
         exchange = Exchange(self, scope, keep_alive=keep_alive, has_body=has_body, expects_continue=expects)
         self._arriving = exchange
+        if upgrade:
+            self._tunnelled = exchange
         if self._exchange is None:
             self._serve(exchange)
         else:
@@ -344,21 +369,19 @@ class Connection(asyncio.Protocol):
             return
         self._state.total_requests += 1
         self._exchange = None
-        self._resume()
-        if self._queue and exchange.keep_alive:
+        if not exchange.keep_alive:
+            if exchange.body_complete and self._tunnelled is None:
+                self._close()
+            else:
+                self._linger()
+            return
+        if self._queue:
             self._serve(self._queue.popleft())
         elif self._refusing is not None:
             self._say_no(self._refusing)
-        elif exchange.keep_alive:
-            self._deadline = self._last_read + KEEP_ALIVE
-        elif exchange.body_complete or exchange.upgraded:
-            self._close()
         else:
-            # The client still sends. Closing now would reset the connection and could swallow the answer (RFC 9112
-            # section 9.6): say that we are done, then read and drop for a while.
-            self._deadline = self.loop.time() + self._limits.head_timeout
-            if self._transport.can_write_eof():
-                self._transport.write_eof()
+            self._deadline = self._last_read + KEEP_ALIVE
+        self._resume()
 
     def _refuse(self, error: GatewayError) -> None:
         """The bytes make no sense from here on. Answers that are due go out first."""
@@ -370,6 +393,8 @@ class Connection(asyncio.Protocol):
                 return
             exchange.client_gone()
             self._exchange = None
+        elif self._arriving is not None and self._arriving in self._queue:  # likewise
+            self._queue.remove(self._arriving)
         if self._exchange is None:
             self._say_no(error)
 
@@ -377,4 +402,4 @@ class Connection(asyncio.Protocol):
         status, headers, body = refusal(error)
         lines = [b"%s: %s\r\n" % pair for pair in headers]
         self.write(b"".join([status_line(status), *lines, b"connection: close\r\n\r\n", body]))
-        self._close()
+        self._linger()

@@ -146,7 +146,7 @@ class Exchange:
             return
         conn = self._conn
         if conn.write_blocked is not None:
-            await conn.write_blocked
+            await conn.writable()
         match message["type"]:
             case "http.response.body":
                 self._send_body(message.get("body", b""), more=message.get("more_body", False))
@@ -169,6 +169,8 @@ class Exchange:
         http_1_1 = self.scope["http_version"] == "1.1"
         head = [status_line(status)]
         self._framing = CHUNKED if http_1_1 else UNTIL_CLOSE
+        if self._expects_continue:  # nobody knows now whether the body will follow (RFC 9110 section 10.1.1)
+            self.keep_alive = False
         dated = False
         for name, value in headers:
             if b"\n" in value or b"\r" in value or b"\n" in name:

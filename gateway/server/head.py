@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+import httptools
+
 from gateway.errors import BadRequestFraming, HeadTooLarge
 
 Headers = list[tuple[bytes, bytes]]
@@ -47,6 +49,15 @@ def check_head(method: str, version: str, headers: Headers) -> bool:
     if encodings > 1:
         raise BadRequestFraming("The request has more than one Transfer-Encoding header.")
     return body
+
+
+def head_without_upgrade(parser: httptools.HttpRequestParser, target: bytes, headers: Headers) -> bytes:
+    """The head that `parser` has just read, written anew without its wish for another protocol."""
+    lines = [parser.get_method(), b" ", target, b" HTTP/", parser.get_http_version().encode(), b"\r\n"]
+    for name, value in headers:
+        if name != b"upgrade":
+            lines += (name, b": ", value, b"\r\n")
+    return b"".join(lines) + b"\r\n"
 
 
 def origin_form(target: bytes, method: str, headers: Headers) -> bytes:

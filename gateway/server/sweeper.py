@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Protocol
 
 INTERVAL = 1.0
+TCP_CLOSING = frozenset({0, 7, 8, 9, 11})
+"""Linux: no connection, CLOSE, CLOSE_WAIT, LAST_ACK, CLOSING: the peer will send nothing more."""
 
 
 class Swept(Protocol):
     def sweep(self, now: float) -> None:
         """Close yourself if your time is up. `now` is the event loop's time."""
         ...
+
+
+def peer_has_gone(transport: asyncio.Transport) -> bool:
+    """Whether the other side has ended the connection, without reading from it: the kernel knows (tcpi_state)."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or not hasattr(socket, "TCP_INFO"):
+        return False
+    info: bytes = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+    return info[0] in TCP_CLOSING
 
 
 class Sweeper:
