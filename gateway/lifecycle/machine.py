@@ -221,6 +221,7 @@ class EngineMachine:
     def _start(self) -> Commands:
         self.phase = WAKING
         self._ours = True
+        self._attempt += 1  # a probe of an earlier run may still be answered
         self._wake_wanted = False
         return [StartEngine(), self._set_alarm(self.policy.start_timeout)]
 

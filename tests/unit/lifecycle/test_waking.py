@@ -191,3 +191,13 @@ def test_an_answer_after_the_wake_was_given_up_is_old_news() -> None:
     assert engine.ignores(BecameReady(engine.probe))
     engine.tell(Stopped())
     assert engine.ignores(BecameReady(engine.probe))
+
+
+def test_the_answer_of_an_earlier_run_does_not_make_a_start_ready() -> None:
+    """The probe of an adopted engine that went away may still be answered, by whatever listens there now."""
+    engine = adopting(1)
+    engine.tell(SeenStopped("exited with code 0"))
+    assert engine.phase == "WAKING"
+    assert engine.ignores(BecameReady(engine.probe))
+    assert engine.tell(Started("run-2")) == [Probe()]
+    assert engine.answers() == [Admit(1)]
