@@ -46,7 +46,7 @@ class EngineMachine:
         self._attempt = 0  # number of the probe that counts
         self._ours = False  # this wake is our own start, not an adoption
         self._clearing = False  # FAILED, and the stop that clears away the remains has not returned
-        self._wake_wanted = False  # an operator asked for a wake that must wait for a stop
+        self._wake_wanted = False  # an operator asked for a wake that may need a start, but not yet
         self._handlers: dict[type[e.Event], Callable[..., Commands]] = {
             e.RequestArrived: self._request_arrived,
             e.RequestLeft: self._request_left,
@@ -117,7 +117,8 @@ class EngineMachine:
     # Operators
 
     def _wake_asked(self, _: e.WakeAsked) -> Commands:
-        if self.phase is STOPPING or self._clearing:
+        adopting = self.phase is WAKING and not self._ours
+        if self.phase is STOPPING or self._clearing or adopting:
             self._wake_wanted = True
             return []
         if self.phase is ASLEEP or self.phase is FAILED:
@@ -181,7 +182,7 @@ class EngineMachine:
         elif self.phase is WAKING:
             self.phase = ASLEEP
             self._alarm += 1
-            return self._start() if self.waiting else []
+            return self._start() if self.waiting or self._wake_wanted else []
         return []
 
     def _became_ready(self, _: e.BecameReady) -> Commands:
@@ -189,6 +190,7 @@ class EngineMachine:
         self.failures = 0
         self.failure = None
         self._alarm += 1
+        self._wake_wanted = False
         admitted: Commands = [Admit(ticket) for ticket in self.waiting]
         self.serving.update(self.waiting)
         self.waiting.clear()
@@ -242,6 +244,7 @@ class EngineMachine:
         self.failure = reason
         self.failures += 1
         self._alarm += 1
+        self._wake_wanted = False
         self._clearing = True
         return [*refusals, StopEngine()]
 

@@ -166,3 +166,30 @@ def test_a_stop_by_hand_is_no_reason_to_start_for_an_operator_whose_wake_is_over
     engine = serving()
     engine.tell(WakeAsked())
     assert engine.tell(SeenStopped("exited with code 0")) == []
+
+
+def test_a_wake_that_a_failed_stop_has_answered_is_over() -> None:
+    engine = stopping()
+    engine.tell(WakeAsked())
+    engine.tell(StopFailed("does not end"))
+    engine.answers()
+    assert engine.rings() == [StopEngine()]
+    assert engine.tell(Stopped()) == [], "the idle stop is not undone by a wake of long ago"
+
+
+@pytest.mark.parametrize("asked", ["before", "after"])
+def test_a_wake_asked_of_an_engine_that_is_found_stopped_is_a_start(asked) -> None:
+    engine = stopping()
+    if asked == "before":
+        engine.tell(WakeAsked())
+    engine.tell(StopFailed("does not end"))
+    if asked == "after":
+        assert engine.tell(WakeAsked()) == []
+    assert engine.tell(SeenStopped("exited with code 0")) == [StartEngine(), Alarm(60)]
+
+
+def test_a_wake_that_ran_out_of_time_is_not_repeated() -> None:
+    engine = adopting()
+    engine.tell(WakeAsked())
+    assert engine.rings() == [StopEngine()]
+    assert engine.tell(Stopped()) == [Alarm(1)]
