@@ -73,9 +73,9 @@ def origin_form(target: bytes, method: str, headers: Headers) -> bytes:
     scheme, separator, rest = target.partition(b"://")
     if not separator or scheme.lower() not in (b"http", b"https"):
         raise BadRequestFraming("The request target must begin with a slash.")
-    authority, slash, path = rest.partition(b"/")
-    authority, question, query = authority.partition(b"?")
+    authority = re.split(rb"[/?]", rest, maxsplit=1)[0]
+    path = rest[len(authority) :]
     host = next((value for name, value in headers if name == b"host"), authority)
     if authority.lower() != host.lower():
         raise BadRequestFraming("The host in the request target is not the one in the Host header.")
-    return b"/" + (path if slash else question + query)
+    return path if path[:1] == b"/" else b"/" + path
