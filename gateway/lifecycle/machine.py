@@ -222,16 +222,21 @@ class EngineMachine:
 
     def _start(self) -> Commands:
         self.phase = WAKING
+        self.instance = None
         self._ours = True
         self._attempt += 1  # a probe of an earlier run may still be answered
         self._wake_wanted = False
         return [StartEngine(), self._set_alarm(self.policy.start_timeout)]
 
     def _adopt(self) -> Commands:
-        """Somebody else's start, or one we lost sight of: only find out whether it answers."""
+        """Somebody else's start, or one we lost sight of: only find out whether it answers.
+
+        After a stop that failed even the run may be unknown; it is probed when it has been seen.
+        """
         self.phase = WAKING
         self._ours = False
-        return [self._probe(), self._set_alarm(self.policy.start_timeout)]
+        probe = [] if self.instance is None else [self._probe()]
+        return [*probe, self._set_alarm(self.policy.start_timeout)]
 
     def _stop(self) -> Commands:
         self.phase = STOPPING

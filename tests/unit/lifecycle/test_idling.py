@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gateway.lifecycle.commands import Admit, StartEngine, StopEngine
-from gateway.lifecycle.events import AlarmRang, SeenRunning, SeenStopped, Started, StopFailed, Stopped
-from tests.unit.lifecycle.story import Alarm, Probe, serving, stopping
+from gateway.lifecycle.events import AlarmRang, SeenRunning, SeenStopped, SleepAsked, Started, StopFailed, Stopped
+from tests.unit.lifecycle.story import Alarm, Probe, serving, starting, stopping
 
 
 def test_the_last_lease_to_return_sets_the_idle_alarm() -> None:
@@ -85,6 +85,22 @@ def test_a_stop_that_fails_leaves_an_engine_that_is_asked_whether_it_answers_and
     assert engine.answers() == [Admit(1)]
     assert engine.leaves(1) == [Alarm(900)]
     assert engine.rings() == [StopEngine()]
+
+
+def test_after_a_failed_stop_a_program_that_nobody_has_seen_is_not_probed_until_somebody_sees_it() -> None:
+    """A start that was given up may have begun the program or not, and its address is unknown."""
+    engine = starting()
+    engine.tell(SleepAsked(force=True))
+    engine.arrives(2)
+    assert engine.tell(StopFailed("does not end")) == [Alarm(60)]
+    assert engine.tell(SeenRunning("run-1")) == [Probe()]
+    assert engine.answers() == [Admit(2)]
+
+
+def test_after_a_failed_stop_an_engine_that_does_not_run_is_started_for_those_who_wait() -> None:
+    engine = stopping(1)
+    engine.tell(StopFailed("does not end"))
+    assert engine.tell(SeenStopped("exited with code 0")) == [StartEngine(), Alarm(60)]
 
 
 # The engine changes behind our back while it is ready
