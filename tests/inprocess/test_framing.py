@@ -43,7 +43,7 @@ LENGTHS = {
     "empty coding": POST + "Transfer-Encoding:\r\nContent-Length: 5\r\n\r\nhello",
     "vertical tab before chunked": POST + "Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
     "chunked in 1.0": f"POST /sum HTTP/1.0\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "chunked on GET with a length": f"GET /sum HTTP/1.1\r\n{HOST}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "both on GET": f"GET /sum HTTP/1.1\r\n{HOST}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n",
 }
 FIELDS = {
     "space before the colon": POST + "Content-Length : 5\r\n\r\nhello",
