@@ -164,8 +164,7 @@ class EngineMachine:
         if self.phase is ASLEEP or (self.phase is FAILED and not self._clearing):
             return self._adopt()
         if self.phase is READY and known != event.instance:
-            self.serving.clear()  # they were served by the run that ended
-            return self._adopt()
+            return self._adopt()  # leases stay out: who came since the restart is served by the new run
         if self.phase is WAKING and known != event.instance:
             return [self._probe()]
         return []

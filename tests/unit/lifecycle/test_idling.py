@@ -135,6 +135,14 @@ def test_an_engine_that_was_restarted_behind_our_back_is_probed_again() -> None:
     assert engine.answers() == [Admit(1)]
 
 
+def test_a_lease_may_be_younger_than_a_restart_that_is_noticed_late_and_keeps_the_engine_busy() -> None:
+    """Who came between the restart and our seeing it is served by the new run; nobody can tell them apart."""
+    engine = serving(1)
+    engine.tell(SeenRunning("run-2"))
+    assert engine.answers() == [], "no idle alarm while a lease is out"
+    assert engine.leaves(1) == [Alarm(900)]
+
+
 def test_seeing_a_ready_engine_run_changes_nothing() -> None:
     engine = serving(1)
     assert engine.ignores(SeenRunning("run-1"))
