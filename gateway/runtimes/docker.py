@@ -8,12 +8,13 @@ behind a call that goes on, and a stop that comes after waits for it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from gateway.config.schema import DockerTarget, EngineSpec
 from gateway.errors import EngineMissing, StartRefused
@@ -29,18 +30,17 @@ from gateway.runtimes.docker_stack import (
     Member,
     Need,
     Stack,
+    Summary,
+    check_complete,
     missing_container,
-    missing_service,
     stack_of_names,
     stack_of_service,
 )
-from gateway.runtimes.docker_state import ContainerState
+from gateway.runtimes.docker_state import PAUSED, ContainerState
 from gateway.runtimes.hints import Hints
 
 if TYPE_CHECKING:
     from docker import APIClient
-
-T = TypeVar("T")
 
 LOOKS, PAUSE = 10, 0.02
 """How often, and after how many seconds, a container is looked at again that has no address yet."""
@@ -64,20 +64,22 @@ class DockerRuntime:
         host.attach(self._hints, self._concerned)
 
     def __repr__(self) -> str:
-        target = self._target
-        return f"<DockerRuntime {self.name} {target.container or f'{target.project}/{target.service}'}:{self._port}>"
+        return f"<DockerRuntime {self.name} {self._target.container or '/'.join(self._service or ())}:{self._port}>"
 
     # the runtime
 
     async def start(self) -> Running:
-        stack = await self._stack()
-        if len(stack) > 1 and isinstance(seen := await self._call(partial(self._look_now, stack=stack)), Running):
+        listed = await self._listed()
+        stack = self._stack_in(listed)
+        if len(stack) > 1 and isinstance(seen := await self._look(stack), Running):
             return seen
-        self._host.claims.claim(self.name, (member.container for member in stack))
+        if self._service is not None:
+            check_complete(listed, *self._service)
+        self._claim(stack)
         for member in stack:
             await self._until_needs_are_met(member)
-            await self._call(partial(self._bring_up_now, member=member, stack=stack))
-        seen = await self._call(partial(self._look_now, stack=stack))
+            await self._host.call(partial(self._bring_up_now, member=member, stack=stack))
+        seen = await self._look(stack)
         if isinstance(seen, NotRunning):
             raise StartRefused(f"{seen.reason} right after its start")
         return seen
@@ -88,13 +90,13 @@ class DockerRuntime:
         except EngineMissing:
             stack = ()
         for member in reversed(stack):
-            await self._call(partial(self._bring_down_now, member=member))
+            with contextlib.suppress(EngineMissing):
+                await self._host.call(partial(self._bring_down_now, container=member.container))
         self._host.claims.release(self.name)
 
     async def inspect(self) -> Observation:
         try:
-            stack = await self._stack()
-            return await self._call(partial(self._look_now, stack=stack))
+            return await self._look(await self._stack())
         except EngineMissing as error:
             self._host.claims.release(self.name)
             return NotRunning(error.message)
@@ -108,48 +110,63 @@ class DockerRuntime:
             return []
         try:
             stack = await self._stack()
-            text = await self._call(partial(self._logs_now, container=stack[-1].container, tail=tail))
+            text = await self._host.call(partial(self._logs_now, container=stack[-1].container, tail=tail))
         except EngineMissing:
             return []
         lines = text.removesuffix("\n").split("\n") if text else []
         return [line.removesuffix("\r") for line in lines[-tail:]]
 
     async def aclose(self) -> None:
+        self._host.claims.release(self.name)
         await self._host.detach(self._hints)
 
     # what belongs to the engine
 
-    async def _stack(self) -> Stack:
-        """Raises EngineMissing where compose has not created a container."""
+    @property
+    def _service(self) -> tuple[str, str] | None:
+        """The compose project and service, if that is how the engine is named."""
         project, service = self._target.project, self._target.service
-        if project is None or service is None:
-            return stack_of_names(self._target)
-        filters = {"label": [f"{PROJECT}={project}"]}
-        listed = await self._call(lambda client: client.containers(all=True, filters=filters))
-        return stack_of_service(listed, project, service)
+        return None if project is None or service is None else (project, service)
 
-    def _missing(self, container: str | None = None) -> str:
-        """What to say when a container does not exist."""
-        if self._target.project is not None and self._target.service is not None:
-            return missing_service(self._target.project, self._target.service)
-        return missing_container(container or self._target.container or "")
+    async def _listed(self) -> list[Summary]:
+        """All containers of the engine's compose project."""
+        if self._service is None:
+            return []
+        filters = {"label": [f"{PROJECT}={self._service[0]}"]}
+        return await self._host.call(lambda client: list(client.containers(all=True, filters=filters)))
+
+    def _stack_in(self, listed: list[Summary]) -> Stack:
+        """Raises EngineMissing where compose has not created the engine's container."""
+        return stack_of_names(self._target) if self._service is None else stack_of_service(listed, *self._service)
+
+    async def _stack(self) -> Stack:
+        return self._stack_in(await self._listed())
+
+    async def _look(self, stack: Stack) -> Observation:
+        """Inspect the engine's own container. All that it depends on is claimed while it runs, whoever started it."""
+        seen = await self._host.call(partial(self._look_now, container=stack[-1].container))
+        if isinstance(seen, Running) or seen == PAUSED:
+            self._claim(stack)
+        else:
+            self._host.claims.release(self.name)
+        return seen
+
+    def _claim(self, stack: Stack) -> None:
+        self._host.claims.claim(self.name, (member.container for member in stack))
 
     def _concerned(self, attributes: Attributes) -> bool:
         """Whether an event with these attributes may be about the engine's own container."""
-        if self._target.container is not None:
-            old_name = attributes.get("oldName", "").removeprefix("/")  # of a container that has been renamed
-            return self._target.container in (attributes.get("name"), old_name)
-        return (attributes.get(PROJECT), attributes.get(SERVICE)) == (self._target.project, self._target.service)
-
-    async def _call(self, action: Callable[[APIClient], T]) -> T:
-        return await self._host.call(action, missing=self._missing())
+        if self._service is not None:
+            return (attributes.get(PROJECT), attributes.get(SERVICE)) == self._service
+        old_name = attributes.get("oldName", "").removeprefix("/")  # of a container that has been renamed
+        return self._target.container in (attributes.get("name"), old_name)
 
     # what has to be true before
 
     async def _until_needs_are_met(self, member: Member) -> None:
         for need in member.needs:
             pause = FIRST_NEED_PAUSE
-            while not await self._call(partial(self._is_met_now, need=need)):
+            while not await self._host.call(partial(self._is_met_now, need=need)):
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_NEED_PAUSE)
 
@@ -171,20 +188,20 @@ class DockerRuntime:
 
     def _facts_now(self, client: APIClient, container: str) -> Facts:
         """By its exact name: Docker would also take the beginning of an id. Raises EngineMissing."""
-        facts: Facts = client.inspect_container(container)
+        from docker.errors import NotFound  # noqa: PLC0415 - imported where it takes nobody's time, see DockerHost
+
+        try:
+            facts: Facts = client.inspect_container(container)
+        except NotFound:
+            raise EngineMissing(missing_container(container)) from None
         if str(facts.get("Name") or "").removeprefix("/") != container:
-            raise EngineMissing(self._missing(container))
+            raise EngineMissing(missing_container(container))
         return facts
 
-    def _look_now(self, client: APIClient, stack: Stack) -> Observation:
-        """The engine's own container; the whole stack is claimed while it runs."""
+    def _look_now(self, client: APIClient, container: str) -> Observation:
         for _ in range(LOOKS):
-            facts = self._facts_now(client, stack[-1].container)
+            facts = self._facts_now(client, container)
             state = ContainerState.of(facts)
-            if state.running or state.paused:
-                self._host.claims.claim(self.name, (member.container for member in stack))
-            else:
-                self._host.claims.release(self.name)
             if not state.running:
                 return state.not_running()
             try:
@@ -219,16 +236,12 @@ class DockerRuntime:
         once = any(need == Need(container, COMPLETED) for member in stack for need in member.needs)
         return once and bool(state.started_at) and state.exit_code == 0 and self._others_hold(container)
 
-    def _bring_down_now(self, client: APIClient, member: Member) -> None:
-        container = member.container
+    def _bring_down_now(self, client: APIClient, container: str) -> None:
         with self._host.claims.lock(container):
             self._host.claims.release(self.name, container)
             if self._others_hold(container):
                 return
-            try:
-                state = ContainerState.of(self._facts_now(client, container))
-            except EngineMissing:
-                return
+            state = ContainerState.of(self._facts_now(client, container))
             if state.paused:  # a frozen program cannot end by itself
                 client.unpause(state.id)
             if state.begun:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import http.client
+from collections.abc import Iterator
 
 import docker.errors
 import requests.exceptions
@@ -25,6 +26,8 @@ FOREIGN = (
 )
 """All that can come out of a call to Docker, besides mistakes of our own."""
 
+TIMEOUTS = (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
+
 LONGEST = 300
 """Characters of the daemon's explanation that we pass on."""
 
@@ -35,40 +38,39 @@ HINTS = {
 }
 
 
-def translated(error: BaseException, missing: str) -> RuntimeTrouble:
-    """Our exception for one of FOREIGN. `missing` says which container is needed, and what creates it."""
+def translated(error: BaseException) -> RuntimeTrouble:
+    """Our exception for one of FOREIGN."""
     if isinstance(error, docker.errors.APIError) and error.response is not None:
         words = shortened(str(error.explanation or error.response.reason or "no reason given"))
-        return _refusal(error.response.status_code, words, missing)
+        return _refusal(error.response.status_code, words)
     return RuntimeUnavailable(f"is run by Docker, which cannot be asked: {_why_unavailable(error)}")
 
 
-def _refusal(status: int, words: str, missing: str) -> RuntimeTrouble:
+def _refusal(status: int, words: str) -> RuntimeTrouble:
     if status in (502, 503, 504):
         return RuntimeUnavailable(f"is run by Docker, which cannot be asked: {words}")
     if status == 404 and "no such container" in words.lower():
-        return EngineMissing(missing)
+        return EngineMissing(f"was refused by Docker: {words}")
     return StartRefused(f"was refused by Docker: {words}")
 
 
 def _why_unavailable(error: BaseException) -> str:
-    root = _system_error(error)
-    if root is not None and root.errno in HINTS:
-        return HINTS[root.errno]
-    if isinstance(error, requests.exceptions.Timeout | TimeoutError | urllib3.exceptions.TimeoutError):
+    chain = list(_wrapped(error))
+    for inner in chain:
+        if isinstance(inner, OSError) and inner.errno in HINTS:
+            return HINTS[inner.errno]
+    if any(isinstance(inner, TIMEOUTS) for inner in chain):
         return "it did not answer in time"
-    return shortened(str(root or error))
+    return shortened(str(error))
 
 
-def _system_error(error: BaseException, depth: int = 8) -> OSError | None:
-    """The operating system's own error, which requests and urllib3 wrap several times, as cause or as argument."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return error
-    inner = [error.__cause__, error.__context__, *error.args, getattr(error, "reason", None)]
-    for candidate in inner if depth else []:
-        if isinstance(candidate, BaseException) and (found := _system_error(candidate, depth - 1)):
-            return found
-    return None
+def _wrapped(error: BaseException) -> Iterator[BaseException]:
+    """The error and all inside it: requests and urllib3 wrap what the system said, as causes or as arguments."""
+    seen: list[BaseException] = [error]
+    for outer in seen:
+        yield outer
+        inside = (outer.__cause__, outer.__context__, *outer.args, getattr(outer, "reason", None))
+        seen += [inner for inner in inside if isinstance(inner, BaseException) and inner not in seen]
 
 
 def shortened(text: str) -> str:

@@ -7,15 +7,16 @@ whenever it ends, and after a minute of silence; and each time somebody has to l
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
 if TYPE_CHECKING:
-    from docker import DockerClient
+    from docker import APIClient, DockerClient
     from docker.types.daemon import CancellableStream
 
 EVENTS = ["start", "die", "oom", "pause", "unpause", "destroy", "create", "rename", "restart"]
@@ -45,7 +46,7 @@ class DockerEvents:
         self._connect = connect
         self._deliver = deliver
         self._closing = threading.Event()
-        self._stream: CancellableStream[dict[str, Any]] | None = None
+        self._stream: CancellableStream[bytes] | None = None
         self._answers = True
         self._thread = threading.Thread(target=self._run, name="docker-events", daemon=True)
         self._thread.start()
@@ -73,14 +74,12 @@ class DockerEvents:
         """One stream, from its beginning to its end."""
         client = self._connect()
         try:
-            filters = {"type": "container", "event": EVENTS}
-            self._stream = client.events(since=int(time.time()) - OVERLAP, filters=filters, decode=True)
+            self._stream = open_stream(client.api)
             self._note_success()
             self._deliver(None)
-            if self._closing.is_set():
-                return
-            for event in self._stream:
-                self._deliver((event.get("Actor") or {}).get("Attributes") or {})
+            if not self._closing.is_set():
+                for line in self._stream:
+                    self._deliver(attributes_in(line))
         finally:
             self._stream = None
             client.close()
@@ -91,15 +90,42 @@ class DockerEvents:
             _log.info("docker.answers_again")
 
     def _note_failure(self, error: Exception) -> None:
-        """Once per outage. A minute of silence ends a stream with a timeout, too, and is nothing to speak of."""
-        if self._stream_was_silent(error) or self._closing.is_set():
-            return
-        if self._answers:
+        """Once per outage. An open stream that ends, or a minute of silence, is nothing to speak of."""
+        if self._answers and not self._closing.is_set():
             self._answers = False
-            _log.warning("docker.does_not_answer", reason=str(error))
+            _log.warning("docker.does_not_answer", reason=_reason(error))
 
-    @staticmethod
-    def _stream_was_silent(error: Exception) -> bool:
-        from urllib3.exceptions import ReadTimeoutError  # noqa: PLC0415 - the library is there by now
 
-        return isinstance(error, ReadTimeoutError)
+def open_stream(api: APIClient) -> CancellableStream[bytes]:
+    """One line of JSON per event. Ends when the connection does, or after a silence as long as the client's timeout.
+
+    The SDK's own `events()` waits for ever, also on a connection whose other end has vanished.
+    """
+    from docker.types import CancellableStream  # noqa: PLC0415 - the SDK is imported in threads only
+
+    response = api.get(
+        f"{api.base_url}/v{api.api_version}/events",
+        params={
+            "since": str(int(time.time()) - OVERLAP),
+            "filters": json.dumps({"type": ["container"], "event": EVENTS}),
+        },
+        stream=True,
+        timeout=api.timeout,
+    )
+    response.raise_for_status()
+    return CancellableStream(response.iter_lines(), response)
+
+
+def attributes_in(line: bytes) -> Attributes | None:
+    """Of the container that an event is about; None for what cannot be read, which could be about any."""
+    try:
+        attributes = json.loads(line)["Actor"]["Attributes"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return attributes if isinstance(attributes, dict) else None
+
+
+def _reason(error: Exception) -> str:
+    from gateway.runtimes.docker_errors import FOREIGN, translated  # noqa: PLC0415 - imports the SDK
+
+    return translated(error).message if isinstance(error, FOREIGN) else str(error)

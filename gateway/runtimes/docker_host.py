@@ -80,20 +80,20 @@ class DockerHost:
 
     # calls
 
-    async def call(self, action: Callable[[APIClient], T], *, missing: str) -> T:
+    async def call(self, action: Callable[[APIClient], T]) -> T:
         """Run `action` in a worker thread. A caller that is cancelled leaves; what has begun goes on to its end.
 
-        missing: what to say when the container does not exist. Raises RuntimeTrouble, and nothing of the library's.
+        Raises RuntimeTrouble, and nothing of the library's.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._perform, action, missing)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._perform, action)
 
-    def _perform(self, action: Callable[[APIClient], T], missing: str) -> T:
+    def _perform(self, action: Callable[[APIClient], T]) -> T:
         from gateway.runtimes.docker_errors import FOREIGN, translated  # noqa: PLC0415 - imports the SDK
 
         try:
             return action(self._connected().api)
         except FOREIGN as error:
-            raise translated(error, missing) from error
+            raise translated(error) from error
 
     def vantage(self) -> Vantage:
         """From where addresses are looked at; only inside a call."""

@@ -58,37 +58,57 @@ def stack_of_names(target: DockerTarget) -> Stack:
 def stack_of_service(listed: Sequence[Summary], project: str, service: str) -> Stack:
     """The containers of a compose service and of all that it depends on, among those listed of its project.
 
-    Raises EngineMissing where compose has not created one, StartRefused when services depend on each other in a circle.
     A service that was scaled to several containers is the engine with its first one, and a dependency with all.
+    What is not there is left out: a program can run, and be stopped, when a dependency's container has been removed.
+    Raises EngineMissing if the service itself has no container. To start it, see `check_complete`.
     """
     services = _by_service(listed)
+    if service not in services:
+        raise EngineMissing(missing_service(project, service))
     order: dict[str, tuple[Need, ...]] = {}
-    _visit(service, project, services, order, ())
+    _visit(service, services, order, set())
     needs = order.pop(service)
     before = [Member(name, order[other]) for other in order for name in _names(services[other])]
     return (*before, Member(_names(services[service])[0], needs))
 
 
 def _visit(
-    service: str,
-    project: str,
-    services: Mapping[str, Sequence[Summary]],
-    order: dict[str, tuple[Need, ...]],
-    path: tuple[str, ...],
+    service: str, services: Mapping[str, Sequence[Summary]], order: dict[str, tuple[Need, ...]], seen: set[str]
 ) -> None:
     """Depth first, so that `order` ends up with every service behind what it depends on."""
-    if service in path:
-        raise StartRefused(f"depends on itself: {' → '.join((*path, service))}")
-    if service in order:
-        return
-    if service not in services:
-        raise EngineMissing(missing_service(project, service))
-    needs = depends_on(services[service][0])
+    seen.add(service)
+    needs = {name: condition for name, condition in _needs(service, services).items() if name in services}
     for name in needs:
-        _visit(name, project, services, order, (*path, service))
+        if name not in seen:
+            _visit(name, services, order, seen)
     order[service] = tuple(
         Need(container, condition) for name, condition in needs.items() for container in _names(services[name])
     )
+
+
+def check_complete(listed: Sequence[Summary], project: str, service: str) -> None:
+    """Whether all that the service depends on is there, and nothing depends on itself.
+
+    Raises EngineMissing or StartRefused.
+    """
+    services = _by_service(listed)
+    complete: set[str] = set()
+
+    def check(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            raise StartRefused(f"depends on itself: {' → '.join((*path, name))}")
+        if name not in services:
+            raise EngineMissing(missing_service(project, name))
+        if name not in complete:
+            for needed in _needs(name, services):
+                check(needed, (*path, name))
+            complete.add(name)
+
+    check(service, ())
+
+
+def _needs(service: str, services: Mapping[str, Sequence[Summary]]) -> dict[str, str]:
+    return depends_on(services[service][0])
 
 
 def _by_service(listed: Sequence[Summary]) -> dict[str, list[Summary]]:

@@ -9,6 +9,8 @@ from typing import Any
 from gateway.runtimes.base import NotRunning
 from gateway.runtimes.docker_address import Facts
 
+PAUSED = NotRunning("is paused")
+
 
 @dataclass(frozen=True, slots=True)
 class ContainerState:
@@ -63,7 +65,7 @@ class ContainerState:
     def not_running(self) -> NotRunning:
         """Why it does not run."""
         if self.paused:
-            return NotRunning("is paused")
+            return PAUSED
         if self.restarting:
             reason = f"exits again and again (code {self.exit_code}), and waits for Docker to restart it"
             return NotRunning(reason, self.exit_code, self.oom)

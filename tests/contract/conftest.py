@@ -12,6 +12,17 @@ from tests.fixtures.docker import standin_image
 
 __all__ = ["standin_image"]
 
+
+@pytest.fixture
+async def docker_rig(standin_image: str) -> AsyncIterator[DockerRig]:
+    """Only Docker; the test carries the `docker` marker."""
+    rig = DockerRig()
+    try:
+        yield rig
+    finally:
+        await rig.close()
+
+
 MEMORY, PROCESS = pytest.param("memory"), pytest.param("process")
 DOCKER = pytest.param("docker", marks=pytest.mark.docker)
 

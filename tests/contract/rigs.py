@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -10,11 +11,12 @@ import subprocess
 import sys
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from gateway.config.schema import EngineSpec
+from gateway.errors import RuntimeUnavailable
 from gateway.runtimes.base import Address, NotRunning, Observation, Runtime
 from gateway.runtimes.docker import DockerRuntime
 from gateway.runtimes.docker_host import DockerHost
@@ -141,16 +143,37 @@ class DockerRig(Rig):
     async def prepare(self, **settings: str | int) -> None:
         await self.create(self.container, **settings)
 
-    async def create(self, name: str, *options: str, command: tuple[str, ...] = (), **settings: str | int) -> None:
+    async def create(self, name: str, *options: str, command: Sequence[str] = (), **settings: str | int) -> None:
         """A container of the stand-in's image, which `clean_up` removes again."""
         words = [word for key, value in settings.items() for word in ("--env", f"{key}={value}")]
         self.created.append(name)
         await docker("create", "--name", name, *words, *options, STANDIN_IMAGE, *command)
 
     def make(self, stop_timeout: float) -> DockerRuntime:
-        target = {"container": self.container}
-        spec = EngineSpec(hosts=("x.test",), docker=target, port=8000, stop_timeout=stop_timeout)
-        return DockerRuntime(DockerHost(), "engine", spec)
+        return self.docker_runtime({"container": self.container}, stop_timeout=stop_timeout, keep=False)
+
+    def docker_runtime(
+        self,
+        target: dict[str, Any],
+        *,
+        host: DockerHost | None = None,
+        name: str = "engine",
+        port: int = 8000,
+        stop_timeout: float = 2,
+        keep: bool = True,
+    ) -> DockerRuntime:
+        """A runtime for any containers, closed with the rig."""
+        runtime = DockerRuntime(host or DockerHost(), name, self.spec(target, port, stop_timeout))
+        if keep:
+            self.runtimes.append(runtime)
+        return runtime
+
+    def spec(self, target: dict[str, Any], port: int = 8000, stop_timeout: float = 2) -> EngineSpec:
+        return EngineSpec(hosts=("x.test",), docker=target, port=port, stop_timeout=stop_timeout)
+
+    def also(self, suffix: str) -> str:
+        """The name of another container of this test's."""
+        return f"{self.container}-{suffix}"
 
     async def kill(self) -> None:
         await docker("kill", self.container)
@@ -191,8 +214,9 @@ class Watch:
         async with asyncio.timeout(PATIENCE):
             while True:
                 await anext(self._hints)
-                if wanted(seen := await self.runtime.inspect()):
-                    return seen
+                with contextlib.suppress(RuntimeUnavailable):  # nobody can tell: the next hint may find out
+                    if wanted(seen := await self.runtime.inspect()):
+                        return seen
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
