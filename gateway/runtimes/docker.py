@@ -31,10 +31,10 @@ from gateway.runtimes.docker_stack import (
     Need,
     Stack,
     Summary,
-    check_complete,
     missing_container,
     stack_of_names,
     stack_of_service,
+    what_is_wrong,
 )
 from gateway.runtimes.docker_state import PAUSED, ContainerState
 from gateway.runtimes.hints import Hints
@@ -71,10 +71,11 @@ class DockerRuntime:
     async def start(self) -> Running:
         listed = await self._listed()
         stack = self._stack_in(listed)
-        if len(stack) > 1 and isinstance(seen := await self._look(stack), Running):
+        problem = what_is_wrong(listed, *self._service) if self._service is not None else None
+        if (len(stack) > 1 or problem) and isinstance(seen := await self._look(stack), Running):
             return seen
-        if self._service is not None:
-            check_complete(listed, *self._service)
+        if problem:
+            raise problem
         self._claim(stack)
         for member in stack:
             await self._until_needs_are_met(member)

@@ -60,7 +60,7 @@ def stack_of_service(listed: Sequence[Summary], project: str, service: str) -> S
 
     A service that was scaled to several containers is the engine with its first one, and a dependency with all.
     What is not there is left out: a program can run, and be stopped, when a dependency's container has been removed.
-    Raises EngineMissing if the service itself has no container. To start it, see `check_complete`.
+    Raises EngineMissing if the service itself has no container. Before a start, ask `what_is_wrong`.
     """
     services = _by_service(listed)
     if service not in services:
@@ -86,25 +86,23 @@ def _visit(
     )
 
 
-def check_complete(listed: Sequence[Summary], project: str, service: str) -> None:
-    """Whether all that the service depends on is there, and nothing depends on itself.
-
-    Raises EngineMissing or StartRefused.
-    """
+def what_is_wrong(listed: Sequence[Summary], project: str, service: str) -> EngineMissing | StartRefused | None:
+    """Why the service cannot be started: something that it depends on is not there, or depends on itself."""
     services = _by_service(listed)
-    complete: set[str] = set()
+    sound: set[str] = set()
 
-    def check(name: str, path: tuple[str, ...]) -> None:
+    def check(name: str, path: tuple[str, ...]) -> EngineMissing | StartRefused | None:
         if name in path:
-            raise StartRefused(f"depends on itself: {' → '.join((*path, name))}")
+            return StartRefused(f"depends on itself: {' → '.join((*path, name))}")
         if name not in services:
-            raise EngineMissing(missing_service(project, name))
-        if name not in complete:
-            for needed in _needs(name, services):
-                check(needed, (*path, name))
-            complete.add(name)
+            return EngineMissing(missing_service(project, name))
+        for needed in [] if name in sound else _needs(name, services):
+            if problem := check(needed, (*path, name)):
+                return problem
+        sound.add(name)
+        return None
 
-    check(service, ())
+    return check(service, ())
 
 
 def _needs(service: str, services: Mapping[str, Sequence[Summary]]) -> dict[str, str]:
