@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import os
 import subprocess
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,11 +47,23 @@ class Engine:
         self.container.reload()
         return self.container.status
 
-    def starts(self, since: float) -> int:
-        """How often Docker started it since that moment (time.time())."""
+    @contextlib.contextmanager
+    def counting_starts(self) -> Iterator[list[int]]:
+        """Collects the times (ns) at which Docker started it inside the block; complete when the block is left."""
+        times: list[int] = []
         filters = {"container": self.name, "event": "start", "type": "container"}
-        events = self._client.events(since=int(since) - 1, until=int(time.time()) + 1, filters=filters, decode=True)
-        return sum(1 for event in events if event["timeNano"] >= since * 1e9)
+        stream = self._client.events(filters=filters, decode=True)
+
+        def collect() -> None:
+            times.extend(event["timeNano"] for event in stream)
+
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            collecting = pool.submit(collect)
+            try:
+                yield times
+            finally:
+                stream.close()
+                concurrent.futures.wait([collecting])
 
 
 @pytest.fixture
