@@ -173,6 +173,6 @@ def explain_refusal(error: OSError | ValueError, program: str) -> str:
         case PermissionError():
             return f"could not be run: {program!r} is not executable, or may not be run by this user"
         case OSError():
-            return f"could not be run: {error.strerror or error}"
+            return f"could not be run: {program!r}: {error.strerror or error}"
         case _:
-            return f"could not be run: {error}"
+            return f"could not be run: {program!r}: {error}"
