@@ -19,8 +19,10 @@ from gateway.errors import EngineMissing, RuntimeTrouble, RuntimeUnavailable, St
 
 FOREIGN = (
     docker.errors.DockerException,
+    docker.errors.StreamParseError,
     requests.exceptions.RequestException,
     urllib3.exceptions.HTTPError,
+    urllib3.exceptions.ProxySchemeUnsupported,
     http.client.HTTPException,
     OSError,
 )

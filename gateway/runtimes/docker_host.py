@@ -91,7 +91,11 @@ class DockerHost:
         from gateway.runtimes.docker_errors import FOREIGN, translated  # noqa: PLC0415 - imports the SDK
 
         try:
-            return action(self._connected().api)
+            client = self._connected()
+        except Exception as error:  # all of it is the library's, which raises a bare Exception for a damaged context
+            raise translated(error) from error
+        try:
+            return action(client.api)
         except FOREIGN as error:
             raise translated(error) from error
 

@@ -1,0 +1,51 @@
+"""An engine's log file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gateway.runtimes.process_log import ROTATE_ABOVE, TAIL_BYTES, ProcessLog
+
+
+def test_a_log_that_has_grown_is_begun_anew_and_kept_once(tmp_path: Path) -> None:
+    log = ProcessLog(tmp_path / "engines" / "x.log")
+    with log.open() as file:
+        file.write(b"first\n" + b"x" * ROTATE_ABOVE)
+    with log.open() as file:
+        file.write(b"second\n")
+    assert log.path.read_bytes() == b"second\n"
+    assert log.older.read_bytes().startswith(b"first\n")
+    with log.open() as file:
+        file.write(b"third\n")
+    assert log.path.read_bytes() == b"second\nthird\n"
+
+
+def test_the_tail_reaches_back_into_the_older_file(tmp_path: Path) -> None:
+    log = ProcessLog(tmp_path / "x.log")
+    log.older.write_text("a\nb\nc\n")
+    log.path.write_text("d\ne\n")
+    assert log.tail(3) == ["c", "d", "e"]
+    assert log.tail(1) == ["e"]
+    assert log.tail(100) == ["a", "b", "c", "d", "e"]
+    assert log.tail(0) == log.tail(-1) == []
+
+
+def test_a_missing_or_empty_log_has_no_lines(tmp_path: Path) -> None:
+    log = ProcessLog(tmp_path / "x.log")
+    assert log.tail(10) == []
+    log.path.touch()
+    assert log.tail(10) == []
+
+
+def test_lines_without_an_end_and_of_other_systems(tmp_path: Path) -> None:
+    log = ProcessLog(tmp_path / "x.log")
+    log.path.write_bytes(b"one\r\n\ntwo \xff\nthree")
+    assert log.tail(4) == ["one", "", "two \ufffd", "three"]
+
+
+def test_no_more_is_read_than_allowed(tmp_path: Path) -> None:
+    log = ProcessLog(tmp_path / "x.log")
+    log.path.write_bytes(b"y" * (3 * TAIL_BYTES) + b"\nlast\n")
+    lines = log.tail(2)
+    assert lines[-1] == "last"
+    assert len(lines[0]) < TAIL_BYTES
