@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from faster_whisper import WhisperModel
+from faster_whisper.feature_extractor import FeatureExtractor
 
+from engines.faster import features
 from engines.faster.request import ListeningOptions
 from engines.faster.settings import FasterSettings
 from engines.transcription.audio import Samples
@@ -22,16 +24,32 @@ LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Temperatures tried one after the other while the result looks wrong; Whisper's own."""
 
 
-class _AttentiveModel(WhisperModel):  # type: ignore[misc]  # faster-whisper ships no types
-    """Looks up before each window. Between segments would do for speech, but long silence yields no segment at all."""
+class _PatientExtractor(FeatureExtractor):  # type: ignore[misc]  # faster-whisper ships no types
+    """Takes long recordings piece by piece, see features.py."""
 
-    def __init__(self, *args: Any, checkpoint: Callable[[], None], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, checkpoint: Callable[[], None], **shape: Any) -> None:
+        super().__init__(**shape)
         self._checkpoint = checkpoint
 
-    def encode(self, features: Any) -> Any:
+    def __call__(self, waveform: Samples, **options: Any) -> Any:
+        """With options other than faster-whisper's usual ones, faster-whisper does it."""
+        usual = all(value is None for value in options.values())
+        if usual and features.columns(self, waveform) > features.COLUMNS:
+            return features.spectrogram(self, waveform, self._checkpoint)
+        return super().__call__(waveform, **options)
+
+
+class _AttentiveModel(WhisperModel):  # type: ignore[misc]  # as above
+    """Looks up before each window. Between segments would do for speech, but long silence yields no segment at all."""
+
+    def __init__(self, *args: Any, checkpoint: Callable[[], None], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._checkpoint = checkpoint
+        self.feature_extractor = _PatientExtractor(checkpoint, **self.feat_kwargs)
+
+    def encode(self, window: Any) -> Any:
         self._checkpoint()
-        return super().encode(features)
+        return super().encode(window)
 
 
 class Transcriber:

@@ -39,7 +39,8 @@ def create_service(
     app.add_middleware(UploadLimit, limit=settings.max_upload)
     refusals.install(app)
 
-    @app.api_route("/health", methods=["GET", "HEAD"], summary="Is the engine ready?", tags=["Service"])
+    @app.head("/health", include_in_schema=False)
+    @app.get("/health", summary="Is the engine ready?", tags=["Service"])
     async def health() -> dict[str, str]:
         """Always 200, because the port is open. `status` is `loading`, `ready`, or `broken` with the `reason`.
 
@@ -80,6 +81,7 @@ def configure_logs(level: str) -> None:
         format="%(asctime)s %(levelname)s %(message)s",
         datefmt="%Y-%m-%dT%H:%M:%S%z",
     )
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of every malformed form
     for name in ("engines", "uvicorn"):
         logging.getLogger(name).setLevel(level.upper())
 

@@ -1,0 +1,93 @@
+"""Whatever goes wrong, the client gets OpenAI's envelope."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import httpx
+import pytest
+from fastapi import FastAPI, Form
+
+from engines.transcription import refusals
+from engines.transcription.disconnect import ClientLeft
+from engines.transcription.errors import BadAudio, ModelNotFound, ModelUnavailable
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    app = FastAPI()
+    refusals.install(app)
+    problems = {
+        "audio": BadAudio("Not audio."),
+        "model": ModelNotFound("No \ud800 such.", param="model"),
+        "loading": ModelUnavailable("Not yet.", retry_after=5),
+        "failure": ZeroDivisionError("the secret transcript"),
+        "gone": ClientLeft(),
+    }
+
+    @app.get("/{name}")
+    async def fail(name: str) -> None:
+        raise problems[name]
+
+    @app.post("/form")
+    async def form(count: Annotated[int, Form()]) -> int:
+        return count
+
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://engine.test") as client:
+        yield client
+
+
+async def test_our_own_errors_keep_status_code_and_field(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/audio")
+    assert answer.status_code == 400
+    assert answer.json() == {
+        "error": {"message": "Not audio.", "type": "invalid_request_error", "param": "file", "code": "invalid_audio"}
+    }
+
+
+async def test_a_message_may_quote_what_cannot_be_encoded(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/model")
+    assert (answer.status_code, answer.json()["error"]["message"]) == (404, "No \ud800 such.")
+
+
+async def test_trouble_that_may_pass_says_when_to_come_back(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/loading")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert answer.json()["error"]["type"] == "server_error"
+
+
+async def test_an_unexpected_failure_is_500_without_details(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/failure")
+    assert answer.status_code == 500
+    assert answer.json()["error"]["code"] == "internal_error"
+    assert "secret" not in answer.text
+    assert "Traceback" not in answer.text
+
+
+async def test_a_client_who_left_is_no_failure(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/gone")).status_code == 499
+
+
+async def test_an_unknown_path_and_a_wrong_method_are_in_the_envelope(client: httpx.AsyncClient) -> None:
+    missing = await client.get("/no/such/path")
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "not_found")
+    wrong = await client.put("/form")
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert "POST" in wrong.headers["allow"] or "GET" in wrong.headers["allow"]
+
+
+async def test_a_bad_field_is_400_and_named(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/form", data={"count": "many"})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"], error["code"]) == (400, "count", "invalid_value")
+    assert error["message"].startswith("count: ")
+
+
+async def test_a_body_that_is_no_form_is_400(client: httpx.AsyncClient) -> None:
+    headers = {"content-type": "multipart/form-data; boundary=B"}
+    answer = await client.post("/form", content=b"garbage", headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "malformed_body")

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from engines.transcription.settings import BadSettings, ServiceSettings, parse_size
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("1", 1), ("500m", 500 * 1024**2), ("2G", 2 * 1024**3), ("10 KB", 10_240), ("1MiB", 1024**2)]
+)
+def test_sizes_are_read_as_people_write_them(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "2 gallons", "1.5g", "٣m"])
+def test_what_is_no_size_is_refused_with_a_remedy(text: str) -> None:
+    with pytest.raises(ValueError, match='try "500m"'):
+        parse_size(text)
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    settings = ServiceSettings.from_environment({})
+    assert (settings.host, settings.port, settings.log_level) == ("127.0.0.1", 8000, "info")
+    assert settings.max_upload == 2 * 1024**3
+
+
+def test_variables_are_read_and_others_left_alone() -> None:
+    settings = ServiceSettings.from_environment({"PORT": "8001", "LOG_LEVEL": "DEBUG", "PATH": "/bin"})
+    assert (settings.port, settings.log_level) == (8001, "debug")
+
+
+def test_an_empty_variable_counts_as_absent() -> None:
+    """As compose writes them for `${PORT:-}`."""
+    assert ServiceSettings.from_environment({"PORT": ""}).port == 8000
+
+
+def test_all_problems_are_told_at_once_each_with_its_variable() -> None:
+    with pytest.raises(BadSettings) as problems:
+        ServiceSettings.from_environment(
+            {"PORT": "99999", "LOG_LEVEL": "loud", "MAX_UPLOAD": "much", "MAX_AUDIO_HOURS": "nan"}
+        )
+    lines = str(problems.value).splitlines()
+    assert [line.partition("=")[0] for line in lines] == ["PORT", "LOG_LEVEL", "MAX_UPLOAD", "MAX_AUDIO_HOURS"]
+    assert lines[2] == 'MAX_UPLOAD=much: \'much\' is not a size (try "500m" or "2g")'
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        ServiceSettings.from_environment({}).port = 1
