@@ -20,6 +20,9 @@ from gateway.lifecycle.policy import Policy
 
 Commands = list[Command]
 
+NUMBERED = frozenset({e.AlarmRang, e.BecameReady, e.LostContact})
+"""Events that belong to one alarm, probe or run, and are ignored when that is no longer the newest."""
+
 
 class EngineMachine:
     """The lifecycle of one engine.
@@ -72,9 +75,9 @@ class EngineMachine:
         Raises IllegalEvent for an event that the table does not know in this phase, and EngineBusy for a SleepAsked
         without force while the engine is needed. Neither changes anything.
         """
-        if self._is_old_news(event):
-            return []
         before, kind = self.phase, type(event)
+        if kind in NUMBERED and self._is_old_news(event):
+            return []
         allowed = NEXT.get((before, kind))
         if allowed is None:
             raise IllegalEvent(f"{kind.__name__} cannot happen to an engine that is {before.value}")

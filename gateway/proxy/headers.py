@@ -7,6 +7,7 @@ hyphens: many frameworks do not see the difference.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Mapping
@@ -49,8 +50,13 @@ class Peer:
     trusted: bool
 
 
+_ID_PREFIX = os.urandom(8).hex().encode()
+_id_numbers = itertools.count(1)
+
+
 def new_request_id() -> bytes:
-    return os.urandom(12).hex().encode()
+    """Unique among all gateways and restarts; not a secret."""
+    return b"%s-%x" % (_ID_PREFIX, next(_id_numbers))
 
 
 def request_id(headers: Headers, peer: Peer) -> bytes:

@@ -50,13 +50,13 @@ async def forward(call: Call, pool: Pool, address: Address, answer_timeout: floa
     # A kept connection may be closed by the engine just as we use it. A request that can be sent again is; any other
     # travels on a fresh connection and cannot be lost that way.
     repeatable = method in REPEATABLE and not body
-    upstream = await pool.connect(address, fresh=not repeatable)
+    upstream = (pool.idle(address) if repeatable else None) or await pool.connect(address)
     try:
         return await _exchange(call, upstream, answer_timeout, body=body)
     except Broke as broke:
         if broke.heard or broke.late or not (upstream.reused and repeatable):
             raise trouble(broke, answer_timeout) from broke
-    upstream = await pool.connect(address, fresh=True)
+    upstream = await pool.connect(address)
     try:
         return await _exchange(call, upstream, answer_timeout, body=False)
     except Broke as broke:
@@ -101,8 +101,9 @@ async def _exchange_with_body(call: Call, upstream: Upstream, answer_timeout: fl
 
 async def relay(call: Call, upstream: Upstream, answer: Answer) -> int:
     """Stream an answer whose head is here to the client; returns its status. Raises AnswerCut."""
+    send = call.send
     wants_trailers = any([name == b"trailer" for name, _ in answer.headers])
-    await call.send(
+    await send(
         {
             "type": "http.response.start",
             "status": answer.status,
@@ -113,8 +114,8 @@ async def relay(call: Call, upstream: Upstream, answer: Answer) -> int:
     try:
         more = True
         while more:
-            data, more = await upstream.read()
-            await call.send({"type": "http.response.body", "body": data, "more_body": more})
+            data, more = upstream.take() or await upstream.read()
+            await send({"type": "http.response.body", "body": data, "more_body": more})
     except Broke as broke:
         await call.send({"type": "gateway.abort"})
         raise AnswerCut(broke.reason, answer.status) from broke
@@ -127,8 +128,10 @@ async def _head(call: Call, upstream: Upstream) -> Answer:
     """The final head. Informational answers before it go on to the client at once."""
     while True:
         answer = await upstream.answer()
-        if answer.status >= 200 or answer.status == 101:
+        if answer.status >= 200:
             return answer
+        if answer.status == 101:
+            raise Broke("switched to another protocol, unasked,", heard=True)
         if "gateway.informational" in call.scope["extensions"]:
             headers = answer_headers(answer.headers, call.identity, informational=True)
             await call.send({"type": "gateway.informational", "status": answer.status, "headers": headers})

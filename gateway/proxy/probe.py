@@ -27,7 +27,7 @@ def probe_of(pool: Pool, path: str, host: str) -> Callable[[Address], Awaitable[
 
 
 async def _ask(pool: Pool, address: Address, head: bytes) -> bool:
-    upstream = await pool.connect(address, fresh=True)
+    upstream = await pool.connect(address)
     try:
         upstream.begin("GET")
         upstream.write(head)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any, Generic, TypeVar
@@ -9,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from gateway.errors import UnknownHost
 
 
+@functools.lru_cache(maxsize=1024)
 def normal_host(value: bytes) -> str:
     """A Host header's hostname: lower case, without port, brackets or trailing dot; IPv6 in its short form."""
     text = value.decode("latin-1").lower()

@@ -126,6 +126,7 @@ class Upstream(asyncio.Protocol):
         if self._upgraded:
             self._feed(data)
             return
+        self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -137,11 +138,10 @@ class Upstream(asyncio.Protocol):
                 self._break(f"sent something that is not HTTP/1.1 ({error})")
             self.close()
             return
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > self._pool.head_limit:
-                self._break(f"sent a head larger than {self._pool.head_limit} bytes")
-                self.close()
+        if self._head_bytes > self._pool.head_limit and not self.complete:
+            what = "a head" if self._in_head else "trailers"
+            self._break(f"sent {what} larger than {self._pool.head_limit} bytes")
+            self.close()
 
     # Parser callbacks
 
@@ -163,20 +163,23 @@ class Upstream(asyncio.Protocol):
             return
         self._in_head = False
         status = self._parser.get_status_code()
+        if status < 100:
+            raise ValueError(f"status {status}")
         answer = Answer(status, self._headers)
         if sum([len(n) + len(v) + 4 for n, v in self._headers]) > self._pool.head_limit:
             raise ValueError(f"head larger than {self._pool.head_limit} bytes")
         if 100 <= status < 200 and status != 101:
             self._hear_informational(answer)
             return
-        self._answer = answer
-        self._expected()
         self._keep_alive = self._parser.should_keep_alive()
         self._upgraded = status == 101
         self._note_framing(answer)
+        self._answer = answer
+        self._expected()
         self._wake()
 
     def on_body(self, body: bytes) -> None:
+        self._head_bytes = 0  # only what comes without end between two parts of a body is too much: it is trailers
         if not self.complete:
             self._feed(body)
 
@@ -255,10 +258,14 @@ class Upstream(asyncio.Protocol):
 
     async def read(self) -> tuple[bytes, bool]:
         """The next bytes of the body, and whether more may follow. Raises Broke if the body ends too early."""
-        while not self._body:
-            if self.complete:
-                return b"", False
+        while (taken := self.take()) is None:
             await self._more()
+        return taken
+
+    def take(self) -> tuple[bytes, bool] | None:
+        """What `read` would return without waiting, or None if it would have to wait."""
+        if not self._body:
+            return (b"", False) if self.complete else None
         if len(self._body) == 1 or len(self._body[0]) >= LARGE:
             data = self._body.popleft()
             self._held -= len(data)
@@ -302,11 +309,16 @@ class Upstream(asyncio.Protocol):
         if clean and self.usable and not self._paused:
             self._idle = True
             self._pool.keep(self)
-        else:
+        elif request_sent:
             self.close()
+        else:
+            self.abort()
 
     def close(self) -> None:
-        if not self._lost:
+        """Close when what is buffered has been sent; at once if the engine does not take it."""
+        if self.write_blocked is not None:
+            self.abort()
+        elif not self._lost:
             self._transport.close()
 
     def abort(self) -> None:
@@ -328,14 +340,18 @@ class Pool:
         self._idle: dict[Address, deque[Upstream]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    async def connect(self, address: Address, *, fresh: bool = False) -> Upstream:
-        """A connection to the engine; with `fresh`, never one used before. Raises ConnectFailed."""
+    def idle(self, address: Address) -> Upstream | None:
+        """A connection to the engine that was used before, if there is one."""
         idle = self._idle.get(address)
-        while idle and not fresh:
+        while idle:
             upstream = idle.pop()
             if upstream.usable:
                 upstream.reused = True
                 return upstream
+        return None
+
+    async def connect(self, address: Address) -> Upstream:
+        """A new connection to the engine. Raises ConnectFailed."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):

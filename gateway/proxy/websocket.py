@@ -21,7 +21,7 @@ async def tunnel(call: Call, pool: Pool, address: Address, answer_timeout: float
 
     Raises ConnectFailed, EngineBroke and EngineAnswerTimeout before anything was answered.
     """
-    upstream = await pool.connect(address, fresh=True)
+    upstream = await pool.connect(address)
     try:
         upstream.begin("GET")
         upstream.write(call.head)

@@ -76,6 +76,7 @@ class Connection(asyncio.Protocol):
         self._headers: Headers = []
         self._in_head = False
         self._head_bytes = 0
+        self._piece = 0  # bytes that are being parsed
         self._fault: GatewayError | None = None  # found in a parser callback
         self._refusing: GatewayError | None = None  # to be said when the answers before it are out
         self._lingering = False  # nothing more will be said; what still comes is dropped
@@ -212,7 +213,8 @@ class Connection(asyncio.Protocol):
         if self._tunnelled is not None:
             self._tunnel(self._tunnelled, data)
             return
-        self._head_bytes += len(data)
+        self._piece = len(data)
+        self._head_bytes += self._piece
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -307,7 +309,8 @@ class Connection(asyncio.Protocol):
         parser, headers = self._parser, self._headers
         method: str = parser.get_method().decode("ascii")
         version: str = parser.get_http_version()
-        if len(self._url) + sum([len(n) + len(v) + 4 for n, v in headers]) > self._limits.head:
+        limit = self._limits.head  # the sum is only needed when the bytes at hand could hold a head so large
+        if self._head_bytes + self._piece > limit and len(self._url) + sum([len(n) + len(v) + 4 for n, v in headers]) > limit:
             raise HeadTooLarge(_HEAD_TEXT.format(self._limits.head))
         has_body = check_head(method, version, headers)
         target = origin_form(self._url, method, headers)

@@ -176,6 +176,8 @@ class Exchange:
             if b"\n" in value or b"\r" in value or b"\n" in name:
                 raise RuntimeError("A header of the answer holds a line break.")
             if name == b"content-length":
+                if status == 204:  # RFC 9110 section 8.6
+                    continue
                 self._remaining = int(value)
                 self._framing = SIZED
             elif name == b"date":
