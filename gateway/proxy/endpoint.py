@@ -60,8 +60,8 @@ class Endpoint:
             await _refuse(error, scope, send, record.identity)
         except AnswerCut as cut:
             record.failed("answer_cut", f"the engine {cut}", cut.status)
-        except asyncio.CancelledError:
-            record.failed("client_gone")
+        except asyncio.CancelledError as cancelled:
+            record.failed("client_gone" if cancelled.args == ("client gone",) else "shutting_down")
             raise
         finally:
             if record.notable or self._log_all:

@@ -64,7 +64,7 @@ class Record:
             "reason": self._reason,
         }
         facts = {name: value for name, value in facts.items() if value is not None}
-        if self._error is None or self._error == "client_gone" or (self.status and self.status < 500):
+        if self._error in (None, "client_gone") or 400 <= (self.status or 0) < 500:
             _log.info("request.done" if self._error is None else "request.ended", **facts)
         else:
             _log.warning("request.failed", **facts)

@@ -310,7 +310,10 @@ class Connection(asyncio.Protocol):
         method: str = parser.get_method().decode("ascii")
         version: str = parser.get_http_version()
         limit = self._limits.head  # the sum is only needed when the bytes at hand could hold a head so large
-        if self._head_bytes + self._piece > limit and len(self._url) + sum([len(n) + len(v) + 4 for n, v in headers]) > limit:
+        if (
+            self._head_bytes + self._piece > limit
+            and len(self._url) + sum([len(n) + len(v) + 4 for n, v in headers]) > limit
+        ):
             raise HeadTooLarge(_HEAD_TEXT.format(self._limits.head))
         has_body = check_head(method, version, headers)
         target = origin_form(self._url, method, headers)

@@ -8,8 +8,8 @@ Beside ASGI's own messages it understands, where `scope["extensions"]` says so:
   `http.request` and `http.response.body` messages (RFC 9110 section 7.8).
 - `http.response.trailers`, as in the ASGI specification.
 
-When the client goes, the task that serves it is cancelled; in an upgraded connection `receive` says `http.disconnect`
-after the last bytes instead, so that a closing handshake is not lost.
+When the client goes, the task that serves it is cancelled, with the message "client gone"; in an upgraded connection
+`receive` says `http.disconnect` after the last bytes instead, so that a closing handshake is not lost.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Exchange:
         self.disconnected = True
         self._wake()
         if self.task is not None and not self.complete and not self.upgraded:
-            self.task.cancel()
+            self.task.cancel("client gone")
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
