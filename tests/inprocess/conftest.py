@@ -16,12 +16,18 @@ from tests.fixtures.standin import StandIn, running_standin
 class Stats:
     """The stand-in's counters, asked directly."""
 
-    def __init__(self, standin: StandIn) -> None:
-        self._url = standin.url
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
 
     def __call__(self) -> dict[str, Any]:
-        shown: dict[str, Any] = httpx.get(f"{self._url}/stats").json()
+        shown: dict[str, Any] = self._client.get("/stats").json()
         return shown
+
+    @property
+    def active(self) -> int:
+        """Requests that the engine is answering, but for the one that asks."""
+        count: int = self()["active"]
+        return count - 1
 
     def requests(self) -> dict[str, int]:
         """Requests that have reached the engine, by path."""
@@ -36,8 +42,9 @@ def standin() -> Iterator[StandIn]:
 
 
 @pytest.fixture(scope="session")
-def stats(standin: StandIn) -> Stats:
-    return Stats(standin)
+def stats(standin: StandIn) -> Iterator[Stats]:
+    with httpx.Client(base_url=standin.url) as client:
+        yield Stats(client)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,112 @@
+"""Engines that cannot be had: their callers hear why and when to ask again, and nobody else suffers."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import httpx
+
+from gateway.errors import StartRefused
+from gateway.lifecycle.phases import Phase
+from tests.fixtures.gateway import Engine, Gateway, running_gateway
+from tests.fixtures.standin import StandIn, running_standin
+
+
+def test_an_engine_that_is_never_ready_is_504() -> None:
+    with running_standin(READY_DELAY_MS=60_000) as standin:
+        engine = Engine(standin.port, start_timeout="300ms")
+        with running_gateway({"whisper": engine}) as gateway, gateway.client() as client:
+            answer = client.get("/hello")
+            assert (answer.status_code, answer.json()["code"]) == (504, "engine_start_timeout")
+            assert int(answer.headers["retry-after"]) >= 1
+            assert gateway.engine().phase is Phase.FAILED
+            assert gateway.is_free()
+
+
+def test_an_engine_that_cannot_start_is_503_with_the_reason_and_then_rests() -> None:
+    with running_gateway({"whisper": Engine(0)}) as gateway, gateway.client() as client:
+        gateway.runtimes["whisper"].fail_next_start(StartRefused("has no disk space left"))
+        answer = client.get("/hello")
+        assert (answer.status_code, answer.json()["code"]) == (503, "engine_start_failed")
+        assert "has no disk space left" in answer.json()["detail"]
+        assert int(answer.headers["retry-after"]) >= 1
+        answer = client.get("/v1/models")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "engine_cooling_down")
+        assert answer.json()["error"]["type"] == "server_error"
+        assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_an_engine_that_exits_while_starting_fails_its_callers_at_once() -> None:
+    with running_gateway({"whisper": Engine(0, start_timeout="60s")}) as gateway, gateway.raw() as raw:
+        raw.get("/hello")
+        gateway.until(lambda: gateway.runtimes["whisper"].running)
+        gateway.on_loop(lambda: gateway.runtimes["whisper"].crash(137, oom=True))
+        answer = raw.answer()
+        assert (answer.status, json.loads(answer.body)["code"]) == (503, "engine_start_failed")
+        assert b"137" in answer.body
+
+
+def test_after_its_rest_an_engine_is_tried_again(standin: StandIn) -> None:
+    with running_gateway({"whisper": Engine(standin.port)}) as gateway, gateway.client() as client:
+        gateway.runtimes["whisper"].fail_next_start(StartRefused("is tired"))
+        assert client.get("/hello").status_code == 503
+        gateway.reaches(Phase.ASLEEP)
+        assert client.get("/hello").status_code == 200
+
+
+def test_an_engine_that_does_not_answer_in_time_is_504(standin: StandIn) -> None:
+    engine = Engine(standin.port, answer_timeout="200ms")
+    with running_gateway({"whisper": engine}) as gateway, gateway.client() as client:
+        answer = client.get("/slow?ms=5000")
+        assert (answer.status_code, answer.json()["code"]) == (504, "engine_answer_timeout")
+        answer = client.post("/sum?ms=5000", content=b"x" * 100_000)
+        assert (answer.status_code, answer.json()["code"]) == (504, "engine_answer_timeout")
+        with httpx.Client(base_url=standin.url) as direct:
+            gateway.until(lambda: direct.get("/stats").json()["active"] == 1)  # the engine was told to stop
+        assert client.get("/sse?n=5&interval_ms=100").status_code == 200  # only its beginning has a deadline
+
+
+def test_an_engine_that_comes_back_on_its_feet_serves_who_was_refused() -> None:
+    """A refused connection is no answer: the request is held, the engine looked at, and served when it is back."""
+    with (
+        running_standin() as first,
+        running_gateway({"whisper": Engine(first.port)}) as gateway,
+        gateway.client() as client,
+    ):
+        assert client.get("/hello").status_code == 200
+        first.process.kill()
+        first.process.wait()
+        answers: list[int] = []
+        caller = threading.Thread(target=lambda: answers.append(client.get("/hello").status_code))
+        caller.start()
+        gateway.reaches(Phase.WAKING)
+        with running_standin(PORT=first.port):
+            caller.join()
+            assert answers == [200]
+            assert gateway.is_free()
+
+
+def ask(gateway: Gateway, name: str) -> None:
+    with gateway.client(name) as client:
+        client.get("/")
+
+
+def test_one_broken_engine_never_slows_another(standin: StandIn) -> None:
+    with running_standin(READY_DELAY_MS=60_000) as never:
+        engines = {
+            "good": Engine(standin.port),
+            "never": Engine(never.port, start_timeout="1s"),
+            "gone": Engine(0, start_timeout="1s"),
+        }
+        with running_gateway(engines) as gateway, gateway.client("good") as good:
+            callers = [threading.Thread(target=ask, args=(gateway, name)) for name in ("never", "gone")]
+            for caller in callers:
+                caller.start()
+            gateway.reaches(Phase.WAKING, "never")
+            gateway.reaches(Phase.WAKING, "gone")
+            for _ in range(50):
+                assert good.get("/hello").elapsed.total_seconds() < 1
+            for caller in callers:
+                caller.join()
+            assert (gateway.engine("never").phase, gateway.engine("gone").phase) == (Phase.FAILED, Phase.FAILED)
