@@ -140,7 +140,7 @@ async def test_a_terminals_log_is_read_like_any_other(docker_rig: DockerRig) -> 
 
 
 async def test_what_docker_refuses_is_told_in_its_own_words(docker_rig: DockerRig) -> None:
-    await docker_rig.create(docker_rig.container, command=("/no/such/program",))
+    await docker_rig.create(docker_rig.container, "--init=false", command=("/no/such/program",))
     with pytest.raises(StartRefused, match=r"was refused by Docker: .*/no/such/program"):
         await docker_rig.runtime().start()
 
