@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 
 class Hints:
@@ -20,7 +20,7 @@ class Hints:
         for bell in self._bells:
             bell.set()
 
-    async def listen(self) -> AsyncIterator[None]:
+    async def listen(self) -> AsyncGenerator[None, None]:
         """Yields at once, then after every ring; never ends by itself."""
         bell = asyncio.Event()
         bell.set()

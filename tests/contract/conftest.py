@@ -8,9 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.contract.rigs import DockerRig, MemoryRig, ProcessRig, Rig
-from tests.fixtures.docker import standin_image
-
-__all__ = ["standin_image"]
 
 
 @pytest.fixture

@@ -143,7 +143,7 @@ class DockerRig(Rig):
     async def prepare(self, **settings: str | int) -> None:
         await self.create(self.container, **settings)
 
-    async def create(self, name: str, *options: str, command: Sequence[str] = (), **settings: str | int) -> None:
+    async def create(self, name: str, *options: str, command: Sequence[str] = (), **settings: Any) -> None:
         """A container of the stand-in's image, which `clean_up` removes again.
 
         With an init, so that a program that is stopped while it still starts hears SIGTERM, and tests are quick.

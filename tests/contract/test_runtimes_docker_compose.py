@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -32,9 +32,9 @@ class Compose:
         self.file = folder / "compose.json"
         self.host = DockerHost()
 
-    async def create(self, **services: dict[str, object]) -> None:
+    async def create(self, **services: Mapping[str, object]) -> None:
         """As an operator would, from a compose file; JSON is YAML, too."""
-        content = {name: {"image": STANDIN_IMAGE, "stop_grace_period": "1s"} | more for name, more in services.items()}
+        content = {name: {"image": STANDIN_IMAGE, "stop_grace_period": "1s", **more} for name, more in services.items()}
         self.file.write_text(json.dumps({"services": content}))
         await self("create")
 

@@ -121,9 +121,9 @@ async def test_the_last_engine_that_closes_ends_the_event_stream(lone_rig: Docke
     one, two = (DockerRuntime(host, name, lone_rig.spec({"container": name})) for name in ("one", "two"))
     await anext(one.watch())
     await one.aclose()
-    assert not host.closed
+    assert not host.closed, "one engine still uses it"
     await two.aclose()
-    assert host.closed
+    assert repr(host).endswith("closed>")
     assert "docker-events" not in {thread.name for thread in threading.enumerate()}
 
 

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from tests.fixtures.standin import STANDIN, StandIn, running_standin
 
@@ -151,9 +152,10 @@ def test_a_client_that_leaves_is_counted(standin: StandIn) -> None:
 
 def test_websocket_echo_close_and_refusal(standin: StandIn) -> None:
     url = f"ws://127.0.0.1:{standin.port}"
-    with connect(f"{url}/ws", subprotocols=["one", "two"]) as socket_:
+    with connect(f"{url}/ws", subprotocols=[Subprotocol("one"), Subprotocol("two")]) as socket_:
         assert socket_.subprotocol == "one"
-        for message in ["hello", b"\x00\xff", "x" * 70_000, ""]:
+        messages: list[str | bytes] = ["hello", b"\x00\xff", "x" * 70_000, ""]
+        for message in messages:
             socket_.send(message)
             assert socket_.recv() == message
         socket_.ping().wait(5)

@@ -79,7 +79,7 @@ def test_an_internal_network_has_no_gateway_and_is_shared_all_the_same() -> None
 
 
 def test_ipv4_is_preferred_and_ipv6_is_used() -> None:
-    six = {"GlobalIPv6Address": "fd00::2", "GlobalIPv6PrefixLen": 64, "IPv6Gateway": "fd00::1"}
+    six: dict[str, Any] = {"GlobalIPv6Address": "fd00::2", "GlobalIPv6PrefixLen": 64, "IPv6Gateway": "fd00::1"}
     both = container(network("172.17.0.2", gateway="172.17.0.1", **six))
     assert chosen(both, seen_from("172.17.0.1", "fd00::1")) == "172.17.0.2:8000"
     assert chosen(both, seen_from("fd00::1")) == "[fd00::2]:8000"

@@ -23,9 +23,9 @@ async def test_a_start_waits_at_its_gate(runtime: MemoryRuntime) -> None:
     async with asyncio.TaskGroup() as tasks:
         starting = tasks.create_task(runtime.start())
         await asyncio.sleep(0)
-        assert not runtime.running
+        assert runtime.starts == 0
         runtime.start_gate.set()
-    assert runtime.running
+    assert (runtime.running, runtime.starts) == (True, 1)
     assert starting.result().instance == "run-1"
 
 
