@@ -66,7 +66,7 @@ def test_a_broken_head_is_502(stage: Stage, case: str) -> None:
     assert stage.gateway.engine().phase is Phase.READY
 
 
-def test_a_reset_is_502(gateway: Gateway, whisper: httpx.Client) -> None:
+def test_a_reset_is_502(whisper: httpx.Client) -> None:
     assert whisper.get("/reset").json()["code"] == "engine_broke"
 
 
