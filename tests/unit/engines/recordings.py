@@ -20,7 +20,7 @@ CONTAINERS = {
     "ogg": ("ogg", "libopus", 48_000),
     "webm": ("webm", "libopus", 48_000),
     "flac": ("flac", "flac", 16_000),
-    "wav": ("wav", "pcm_s16le", 8_000),
+    "wav": ("wav", "pcm_s16le", 16_000),
     "mpga": ("mp2", "mp2", 44_100),
     "mkv": ("matroska", "pcm_s16le", 22_050),
     "amr": ("amr", "libopencore_amrnb", 8_000),
