@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import functools
 import resource
 import socket
 import sys
+from typing import cast
 
 import structlog
 import uvicorn
@@ -19,6 +21,8 @@ from gateway.server.connection import Connection, Limits
 from gateway.server.sweeper import Sweeper
 
 BACKLOG = 4096
+LAST_WORDS = 1.0
+"""Seconds for clients to take the last words of what was cancelled."""
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _log = structlog.get_logger()
 
@@ -40,12 +44,31 @@ def serve(config: Config) -> None:
             server_for(app).run(sockets=[clients, admins])
 
 
-def server_for(app: App) -> uvicorn.Server:
+class Server(uvicorn.Server):
+    """uvicorn cancels what exceeds the drain time and is gone. This one lets it say why: 503 or a close frame, 1012."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        if not self.force_exit:
+            await self._hear_last_words()
+
+    async def _hear_last_words(self) -> None:
+        state, loop = self.server_state, asyncio.get_running_loop()
+        deadline = loop.time() + LAST_WORDS
+        while (state.tasks or state.connections) and loop.time() < deadline:
+            await asyncio.sleep(0.01)
+        for connection in list(state.connections):
+            cast("Connection", connection).cut()
+        while state.connections:
+            await asyncio.sleep(0)
+
+
+def server_for(app: App) -> Server:
     """The server: uvicorn with our own HTTP protocol; see `gateway.server`."""
     settings = app.config.gateway
     limits = Limits(head=settings.head_limit, head_timeout=settings.head_timeout)
     protocol = functools.partial(Connection, limits=limits, sweeper=Sweeper())
-    return uvicorn.Server(
+    return Server(
         uvicorn.Config(
             app,
             http=protocol,  # type: ignore[arg-type]  # uvicorn only calls it

@@ -152,6 +152,10 @@ class Connection(asyncio.Protocol):
         else:
             self._refuse(ShuttingDown("The gateway is shutting down; ask again in a moment.", retry_after=1))
 
+    def cut(self) -> None:
+        """End the connection now, whatever is under way."""
+        self._abort()
+
     def sweep(self, now: float) -> None:
         """Once a second: overdue heads, stalled bodies, readers that do not read, and peers gone unnoticed."""
         exchange = self._exchange
