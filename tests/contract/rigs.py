@@ -141,7 +141,7 @@ class DockerRig(Rig):
         self.created: list[str] = []
 
     async def prepare(self, **settings: str | int) -> None:
-        await self.create(self.container, **settings)
+        await self.create(self.container, **dict[str, Any](settings))
 
     async def create(self, name: str, *options: str, command: Sequence[str] = (), **settings: Any) -> None:
         """A container of the stand-in's image, which `clean_up` removes again.
