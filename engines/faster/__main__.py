@@ -6,8 +6,11 @@ import gc
 import os
 import sys
 
+from engines.transcription.signals import end_on_signals
+
 
 def main() -> None:
+    end_on_signals()
     # Behind every start a caller is waiting, and a fifth of the time until the port is open went into looking for
     # garbage among freshly imported modules, which are never garbage.
     gc.disable()

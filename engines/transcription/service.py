@@ -1,14 +1,11 @@
-"""The shell around an engine: loading at start, /health, refusals, upload limit, logs, and a quiet end on SIGTERM."""
+"""The shell around an engine: loading at start, /health, refusals, upload limit and logs."""
 
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -53,9 +50,8 @@ def create_service(
 
 
 def serve(app: FastAPI, settings: ServiceSettings) -> None:
-    """Serve until SIGTERM or SIGINT; then let running requests finish, and end the process with status 0."""
+    """Serve until SIGTERM or SIGINT; then let running requests finish. What happens then, signals.py decides."""
     configure_logs(settings.log_level)
-    end_on_signals()
     uvicorn.run(
         app,
         host=settings.host,
@@ -84,20 +80,3 @@ def configure_logs(level: str) -> None:
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of every malformed form
     for name in ("engines", "uvicorn"):
         logging.getLogger(name).setLevel(level.upper())
-
-
-def end_on_signals() -> None:
-    """Make SIGTERM and SIGINT end the process, before the server runs and after it has drained.
-
-    uvicorn puts its own handlers in place while it runs and raises the signal again when it is done. Without ours, that
-    would be lost on the first process of a container, which the kernel protects from signals it has no handler for.
-    """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end)
-
-
-def _end(_: int, __: FrameType | None) -> None:
-    """Without waiting for threads: one may be in the middle of a download, and what is worth keeping has been sent."""
-    logging.shutdown()
-    sys.stdout.flush()
-    os._exit(0)
