@@ -22,6 +22,10 @@ MOST_CONNECTS = 4
 """Admissions in a row that end in a refused connection, until the request is given up."""
 
 
+NOBODY = Peer("unknown", trusted=False)
+"""A peer that was gone before it could be asked for its address. The word is RFC 7239's, section 6."""
+
+
 class Endpoint:
     """The ASGI application behind every engine's hostname."""
 
@@ -39,7 +43,10 @@ class Endpoint:
 
         @functools.lru_cache(maxsize=1024)
         def peer(address: str) -> Peer:
-            return Peer(address, any(ipaddress.ip_address(address) in network for network in networks))
+            known = ipaddress.ip_address(address)
+            if isinstance(known, ipaddress.IPv6Address) and known.ipv4_mapped:  # IPv4 on a socket for both
+                known = known.ipv4_mapped
+            return Peer(str(known), any(known in network for network in networks))
 
         self._peer = peer
 
@@ -47,10 +54,10 @@ class Endpoint:
         """Serve one HTTP request."""
         record = Record(scope)
         try:
+            peer = self._peer(scope["client"][0]) if scope["client"] else NOBODY
+            identity = record.identity = request_id(scope["headers"], peer)
             engine = self._routes.find(host_of(scope))
             record.engine = engine.name
-            peer = self._peer(scope["client"][0] if scope["client"] else "127.0.0.1")
-            identity = record.identity = request_id(scope["headers"], peer)
             upgrade = "gateway.upgrade" in scope["extensions"]
             head = request_head(scope, peer, identity, upgrade=upgrade)
             call = Call(scope, receive, send, head, identity)

@@ -55,7 +55,7 @@ class Record:
             "engine": self.engine,
             "request_id": self.identity.decode(),
             "method": self._scope["method"],
-            "path": self._scope["path"],
+            "path": self._scope["raw_path"].decode(),  # as it came: an escaped control character stays one
             "status": self.status,
             "waited": None if self._waited is None else round(self._waited, 4),
             "took": round(time.monotonic() - self._arrived, 4),
