@@ -11,6 +11,10 @@ from engines.transcription.signals import end_on_signals
 
 def main() -> None:
     end_on_signals()
+    # CTranslate2's threads wait for each other hundreds of times per second of speech. While they wait they would burn
+    # a core each (libgomp's default), and on a machine whose cores are busy everything, they too, gets several times
+    # slower. Read when the library is loaded, so it is set first.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Behind every start a caller is waiting, and a fifth of the time until the port is open went into looking for
     # garbage among freshly imported modules, which are never garbage.
     gc.disable()

@@ -47,5 +47,5 @@ class FasterSettings(ServiceSettings):
         0,
         alias="WHISPER_CPU_THREADS",
         ge=0,
-        description="Threads for computing on a CPU; 0 lets CTranslate2 choose.",
+        description="Threads for computing on a CPU; 0 takes one for each core that the engine may use, at most 4.",
     )

@@ -6,6 +6,7 @@ Importing this takes a while: do it in a worker thread.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from engines.faster.settings import FasterSettings
 from engines.transcription.audio import Samples
 from engines.transcription.errors import BadParameter
 from engines.transcription.transcript import Segment, Transcription, Word
+
+MOST_THREADS = 4
+"""More threads than cores only wait for each other; beyond four, Whisper's small matrices gain little."""
 
 LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Temperatures tried one after the other while the result looks wrong; Whisper's own."""
@@ -67,7 +71,7 @@ class Transcriber:
             settings.model,
             device=settings.device,
             compute_type=settings.compute_type,
-            cpu_threads=settings.cpu_threads,
+            cpu_threads=settings.cpu_threads or min(MOST_THREADS, _usable_cores()),
             checkpoint=checkpoint,
         )
 
@@ -112,3 +116,8 @@ def _ours(segments: Any) -> Iterator[Segment]:
 def _finite(figure: float | None) -> float:
     """JSON has no NaN and no infinity, which a degenerate window can produce."""
     return float(figure) if figure is not None and math.isfinite(figure) else 0.0
+
+
+def _usable_cores() -> int:
+    """Fewer than the machine has where the engine is held to some of them; not every system can tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
