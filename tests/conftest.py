@@ -43,4 +43,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
 pytest_plugins = ["tests.fixtures.docker"]

@@ -40,7 +40,7 @@ class NotRunning:
     """The engine's program does not run.
 
     exit_code: of its last run, if known. oom: it was killed for want of memory.
-    reason: one clause for a person, such as "exited with code 1" or "container faster-whisper does not exist".
+    reason: a clause about the engine for a person, such as "exited with code 1".
     """
 
     reason: str
