@@ -43,25 +43,31 @@ def control_app(fleet: Fleet, portal: str | None) -> Starlette:
         return JSONResponse(engine_view(fleet.get(request.path_params["name"])))
 
     async def wake(request: Request) -> Response:
-        """Wake the engine: 202 at once, or with ?wait=true when it is ready (200) or has failed (503)."""
+        """Wake the engine: 202 at once, or with ?wait=true when it is ready (200) or has failed (503).
+
+        202 after a wait says that somebody has called the wake off.
+        """
         chosen = fleet.get(request.path_params["name"])
         wait = _flag(request, "wait")
         chosen.tell(WakeAsked())
+        if wait and chosen.phase is Phase.FAILED:  # the remains of an earlier failure are still cleared away
+            await chosen.wait_for(Phase.WAKING, Phase.READY, Phase.ASLEEP)
         if wait:
-            await chosen.wait_for(Phase.READY, Phase.FAILED)
+            await chosen.wait_for(Phase.READY, Phase.FAILED, Phase.ASLEEP)
         status = {Phase.READY: 200, Phase.FAILED: 503}.get(chosen.phase, 202)
         return JSONResponse(engine_view(chosen), status)
 
     async def sleep(request: Request) -> Response:
         """Put the engine to sleep: 202 at once, or with ?wait=true when it sleeps (200).
 
-        409 while it is busy, unless ?force=true, which cuts off what it serves.
+        409 while it is busy, unless ?force=true, which cuts off what it serves. 202 after a wait says that it is awake
+        all the same: a request came, or the stop failed.
         """
         chosen = fleet.get(request.path_params["name"])
         wait = _flag(request, "wait")
         chosen.tell(SleepAsked(force=_flag(request, "force")))
         if wait:
-            await chosen.wait_for(Phase.ASLEEP, Phase.FAILED)
+            await chosen.wait_for(*(phase for phase in Phase if phase is not Phase.STOPPING))
         return JSONResponse(engine_view(chosen), 200 if chosen.phase is Phase.ASLEEP else 202)
 
     async def logs(request: Request) -> Response:
