@@ -7,7 +7,7 @@ import pytest
 from gateway.lifecycle.commands import StartEngine, StopEngine
 from gateway.lifecycle.events import AlarmRang, SeenRunning, SeenStopped, Started, StartFailed, StopFailed, Stopped
 from gateway.lifecycle.policy import LONGEST_COOL_DOWN, Policy
-from tests.unit.lifecycle.story import Alarm, Probe, Refused, Story, clearing, cooling
+from tests.unit.lifecycle.story import Alarm, Probe, Refused, Story, clearing, cooling, starting
 
 
 def test_the_cool_down_begins_when_the_remains_are_cleared_away() -> None:
@@ -20,6 +20,13 @@ def test_the_cool_down_begins_even_if_the_remains_cannot_be_cleared_away() -> No
     engine = clearing()
     assert engine.tell(StopFailed("is run by a runtime that does not answer")) == [Alarm(1)]
     assert engine.phase == "FAILED"
+
+
+def test_the_alarm_of_a_start_that_failed_is_old_news() -> None:
+    engine = starting()
+    alarm = engine.alarm
+    engine.tell(StartFailed("has no image"))
+    assert engine.ignores(AlarmRang(alarm))
 
 
 @pytest.mark.parametrize("begin", [clearing, cooling])

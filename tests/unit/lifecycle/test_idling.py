@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from gateway.lifecycle.commands import Admit, StartEngine, StopEngine
-from gateway.lifecycle.events import AlarmRang, SeenRunning, SeenStopped, SleepAsked, Started, StopFailed, Stopped
-from tests.unit.lifecycle.story import Alarm, Probe, serving, starting, stopping
+from gateway.lifecycle.events import (
+    AlarmRang,
+    SeenRunning,
+    SeenStopped,
+    SleepAsked,
+    Started,
+    StopFailed,
+    Stopped,
+    WakeAsked,
+)
+from tests.unit.lifecycle.story import Alarm, Probe, Story, probing, serving, starting, stopping
 
 
 def test_the_last_lease_to_return_sets_the_idle_alarm() -> None:
@@ -97,6 +106,20 @@ def test_after_a_failed_stop_a_program_that_nobody_has_seen_is_not_probed_until_
     assert engine.answers() == [Admit(2)]
 
 
+def test_after_a_failed_stop_a_start_that_was_given_up_is_not_mistaken_for_an_earlier_run() -> None:
+    engine = clearing_what_ran()
+    engine.tell(StopFailed("does not end"))
+    engine.tell(WakeAsked())
+    engine.tell(SleepAsked())
+    assert engine.tell(StopFailed("does not end")) == [Alarm(60)]
+
+
+def clearing_what_ran() -> Story:
+    engine = probing()
+    engine.rings()
+    return engine
+
+
 def test_after_a_failed_stop_an_engine_that_does_not_run_is_started_for_those_who_wait() -> None:
     engine = stopping(1)
     engine.tell(StopFailed("does not end"))
@@ -117,6 +140,7 @@ def test_leases_end_with_the_program_that_served_them() -> None:
     engine = serving(1, 2)
     engine.tell(SeenStopped("exited with code 137"))
     assert engine.machine.serving == set()
+    assert engine.machine.instance is None
     assert engine.leaves(1) == []
     assert engine.arrives(3) == [StartEngine(), Alarm(60)]
 

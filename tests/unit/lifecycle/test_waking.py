@@ -8,6 +8,7 @@ from gateway.lifecycle.commands import Admit, StartEngine, StopEngine
 from gateway.lifecycle.events import (
     AlarmRang,
     BecameReady,
+    LostContact,
     SeenRunning,
     SeenStopped,
     Started,
@@ -47,6 +48,7 @@ def test_who_leaves_while_waiting_is_not_let_in() -> None:
     engine = probing(1, 2, 3)
     assert engine.leaves(2) == []
     assert engine.answers() == [Admit(1), Admit(3)]
+    assert not engine.machine.waiting
 
 
 def test_a_wake_that_nobody_waits_for_any_more_goes_on_and_ends_with_an_idle_engine() -> None:
@@ -177,6 +179,14 @@ def test_an_engine_found_stopped_after_lost_contact_is_started_for_those_who_wai
     engine.arrives(2)
     assert engine.tell(SeenStopped("exited with code 137")) == [StartEngine(), Alarm(60)]
     assert engine.tell(StartFailed("has no image")) == [Refused(2, "engine_start_failed"), StopEngine()]
+
+
+def test_an_engine_of_our_own_that_is_found_stopped_after_lost_contact_did_not_fail_to_start() -> None:
+    engine = probing(1)
+    engine.answers()
+    engine.tell(LostContact("run-1"))
+    engine.arrives(2)
+    assert engine.tell(SeenStopped("exited with code 137")) == [StartEngine(), Alarm(60)]
 
 
 def test_who_keeps_the_engine_busy_through_lost_contact_sets_the_idle_alarm_on_leaving() -> None:
