@@ -28,8 +28,8 @@
     ├── ConfigError                  the file cannot be used; carries every problem found
     └── IllegalEvent                 500: we broke
 
-`code` is stable between versions and is an anchor in docs/errors.md. The message is a sentence for the person reading it.
-It never holds file names, transcripts, keys, or the names of other engines.
+`code` is stable between versions and is an anchor in docs/errors.md, and a docstring is what that page says of it. The
+message is a sentence for the person reading it. It never holds transcripts, keys, or the names of other engines.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ class AskedWrongly(GatewayError):
 
 
 class BadRequestFraming(AskedWrongly):
-    """Two parsers could read these bytes differently, so they are not forwarded. Mend the client, or a proxy in between."""
+    """Two parsers could read these bytes differently, so they are not forwarded. Mend the client, or a proxy in
+    between.
+    """
 
     status, code, title = 400, "bad_request_framing", "The request is not valid HTTP/1.1"
 
@@ -74,13 +76,17 @@ class Forbidden(AskedWrongly):
 
 
 class UnknownHost(AskedWrongly):
-    """No engine has this hostname. Compare the address with `engines.*.hosts` and `gateway.portal` in the configuration."""
+    """No engine has this hostname. Compare the address with `engines.*.hosts` and `gateway.portal` in the
+    configuration.
+    """
 
     status, code, title = 404, "unknown_host", "Nothing is served under this hostname"
 
 
 class UnknownEngine(AskedWrongly):
-    """The control API was asked for an engine that the configuration does not name. `whisper-gateway status` lists them."""
+    """The control API was asked for an engine that the configuration does not name. `whisper-gateway status` lists
+    them.
+    """
 
     status, code, title = 404, "unknown_engine", "There is no engine of this name"
 
@@ -98,7 +104,9 @@ class MethodNotAllowed(AskedWrongly):
 
 
 class HeadTimeout(AskedWrongly):
-    """The head took longer than `gateway.head_timeout`. A slow line, or somebody who holds connections open on purpose."""
+    """The head took longer than `gateway.head_timeout`. A slow line, or somebody who holds connections open on
+    purpose.
+    """
 
     status, code, title = 408, "request_timeout", "The request's head did not arrive in time"
 
@@ -156,13 +164,17 @@ class ShuttingDown(EngineTrouble):
 
 
 class EngineStartTimeout(EngineTrouble):
-    """It did not answer on `ready.path` within `start_timeout`. Raise that if the engine needs longer; else see its log."""
+    """It did not answer on `ready.path` within `start_timeout`. Raise that if the engine needs longer; else see its
+    log.
+    """
 
     status, code, title = 504, "engine_start_timeout", "The engine did not become ready in time"
 
 
 class EngineAnswerTimeout(EngineTrouble):
-    """It had the whole request for `answer_timeout` and sent nothing. Raise that for long recordings; else see its log."""
+    """It had the whole request for `answer_timeout` and sent nothing. Raise that for long recordings; else see its
+    log.
+    """
 
     status, code, title = 504, "engine_answer_timeout", "The engine did not begin its answer in time"
 
