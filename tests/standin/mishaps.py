@@ -13,6 +13,10 @@ EXIT_CODE = 7
 """What the process exits with when it was asked to die."""
 
 
+STALLED: list[Exchange] = []
+"""Nothing else holds a connection that is not read, nor its task: they would be collected, and closed."""
+
+
 async def die(exchange: Exchange) -> None:
     """GET /die?when=before|upload|head|body&framing=length|chunked: exit without a word, or in the middle of an answer.
 
@@ -82,4 +86,5 @@ async def early(exchange: Exchange) -> None:
 async def stall(exchange: Exchange) -> None:
     """POST /stall: the body is never read and nothing is answered, for ever."""
     exchange.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's transport reads
+    STALLED.append(exchange)
     await asyncio.Event().wait()
