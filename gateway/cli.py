@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -58,9 +59,11 @@ def status(config: ConfigPath = DEFAULT, admin: Address = None) -> None:
 @app.command()
 def wake(engine: Engine, config: ConfigPath = DEFAULT, admin: Address = None) -> None:
     """Wake an engine, and wait until it is ready."""
-    state = _call("POST", f"/api/engines/{engine}/wake?wait=true", config, admin)
+    state = _call("POST", f"/api/engines/{quote(engine, safe='')}/wake?wait=true", config, admin)
     if state["phase"] == "failed":
         _fail(f"{engine} could not be woken: it {state['failure']}")
+    if state["phase"] != "ready":
+        _fail(f"{engine} is {state['phase']}: somebody called the wake off")
     typer.echo(f"{engine} is {state['phase']}")
 
 
@@ -73,7 +76,9 @@ def sleep(
 ) -> None:
     """Put an engine to sleep, and wait until it sleeps."""
     query = f"?wait=true&force={str(force).lower()}"
-    state = _call("POST", f"/api/engines/{engine}/sleep{query}", config, admin)
+    state = _call("POST", f"/api/engines/{quote(engine, safe='')}/sleep{query}", config, admin)
+    if state["phase"] not in ("asleep", "failed"):
+        _fail(f"{engine} is {state['phase']} again: a request came, or it could not be stopped; see the gateway's log")
     typer.echo(f"{engine} is {state['phase']}")
 
 
@@ -85,7 +90,7 @@ def logs(
     tail: Annotated[int, typer.Option(min=1, max=10_000, help="How many lines.")] = 100,
 ) -> None:
     """Show an engine's last log lines."""
-    typer.echo(_call("GET", f"/api/engines/{engine}/logs?tail={tail}", config, admin)["text"], nl=False)
+    typer.echo(_call("GET", f"/api/engines/{quote(engine, safe='')}/logs?tail={tail}", config, admin)["text"], nl=False)
 
 
 def main() -> None:

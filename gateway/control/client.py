@@ -18,13 +18,16 @@ def call(method: str, path: str, admin: str) -> dict[str, Any]:
     """The JSON answer; text answers come as {"text": ...}. Raises ControlError."""
     try:
         answer = httpx.request(method, f"http://{admin}{path}", timeout=PATIENCE, trust_env=False)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ControlError(f"no gateway answers on {admin} ({error}); is `whisper-gateway serve` running?") from error
-    kind = answer.headers.get("content-type", "")
-    if "problem" in kind:
-        problem = answer.json()
-        raise ControlError(f"{problem['detail']} ({problem['code']})")
-    if kind.startswith("text/plain"):
-        return {"text": answer.text}
-    content: dict[str, Any] = answer.json()
-    return content
+    match answer.headers.get("content-type", "").partition(";")[0]:
+        case "application/problem+json":
+            problem = answer.json()
+            raise ControlError(f"{problem['detail']} ({problem['code']})")
+        case "text/plain" if answer.is_success:
+            return {"text": answer.text}
+        case "application/json":
+            content: dict[str, Any] = answer.json()
+            return content
+        case _:
+            raise ControlError(f"what answers on {admin} is not a whisper-gateway")
