@@ -1,0 +1,230 @@
+"""What a runtime or a probe may do wrong, and that it stays with the engine it happened to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, MutableMapping
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.errors import (
+    EngineMissing,
+    EngineStartFailed,
+    EngineStartTimeout,
+    RuntimeTrouble,
+    RuntimeUnavailable,
+    StartRefused,
+)
+from gateway.lifecycle.events import WakeAsked
+from gateway.lifecycle.phases import ASLEEP, FAILED, READY, STOPPING, WAKING
+from gateway.supervision import supervisor
+from tests.unit.supervision.stage import Stage, Visitor, calm, staged, supervised, until
+
+pytestmark = pytest.mark.anyio
+
+TROUBLES = [EngineMissing, RuntimeUnavailable, StartRefused, RuntimeTrouble]
+Lines = list[MutableMapping[str, Any]]
+
+
+@pytest.fixture
+async def other() -> AsyncIterator[Stage]:
+    """Another engine of the same gateway, which must not notice anything."""
+    async with staged("other") as stage:
+        yield stage
+        await stage.is_ready()
+
+
+@pytest.fixture
+def lines() -> AsyncIterator[Lines]:
+    with capture_logs() as captured:
+        yield captured
+
+
+def events(lines: Lines) -> list[str]:
+    return [line["event"] for line in lines]
+
+
+@pytest.fixture(autouse=True)
+def watch_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "WATCH_PAUSE", 0)
+
+
+# start
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+async def test_a_start_in_trouble_is_refused_with_the_runtimes_words_and_tried_again_later(trouble, other) -> None:
+    async with staged() as stage:
+        stage.runtime.breaks["start"] = [trouble("has a problem")]
+        with pytest.raises(EngineStartFailed, match="it has a problem"):
+            await stage.is_ready()
+        assert (stage.phase, stage.engine.failure) == (FAILED, "has a problem")
+        await until(lambda: stage.clock.pending == [1.0])
+        stage.clock.advance(1)
+        await stage.is_ready()
+
+
+async def test_a_mistake_of_ours_in_a_start_is_logged_and_fails_this_engine_alone(lines, other) -> None:
+    async with staged() as stage:
+        stage.runtime.breaks["start"] = [KeyError("State")]
+        with pytest.raises(EngineStartFailed, match="whose log says why") as refusal:
+            await stage.is_ready()
+        assert "State" not in str(refusal.value)
+        await until(lambda: stage.clock.pending == [1.0])
+        stage.clock.advance(1)
+        await stage.is_ready()
+    (broke,) = [line for line in lines if line["event"] == "engine.start_broke"]
+    assert (broke["engine"], broke["log_level"], broke["exc_info"]) == ("whisper", "error", True)
+
+
+# stop
+
+
+@pytest.mark.parametrize("error", [*(trouble("has a problem") for trouble in TROUBLES), OSError("surprise")])
+async def test_a_stop_that_fails_leaves_an_engine_that_serves_and_is_stopped_later(error, lines, other) -> None:
+    async with staged(running=True) as stage:
+        stage.runtime.breaks["stop"] = [error]
+        stage.clock.advance(900)
+        await until(lambda: stage.phase is READY)
+        assert (stage.runtime.running, stage.engine.idle_in) == (True, 900)
+        await stage.is_ready()
+        stage.clock.advance(900)
+        await stage.reaches(ASLEEP)
+        assert (stage.runtime.running, stage.runtime.starts) == (False, 0)
+    expected = "engine.stop_failed" if isinstance(error, RuntimeTrouble) else "engine.stop_broke"
+    assert expected in events(lines)
+
+
+async def test_a_request_during_a_stop_that_fails_is_served_by_the_engine_that_still_runs() -> None:
+    async with staged(running=True) as stage, asyncio.TaskGroup() as group:
+        stage.runtime.breaks["stop"] = [RuntimeUnavailable("is run by a runtime that does not answer")]
+        stage.clock.advance(900)
+        assert stage.phase is STOPPING
+        visitor = Visitor(stage, group)
+        assert (await visitor.decided()) is visitor.lease
+        await visitor.leaves()
+        assert (stage.runtime.starts, stage.runtime.stops) == (0, 0)
+
+
+async def test_remains_that_cannot_be_cleared_away_do_not_keep_the_cool_down_from_beginning(lines) -> None:
+    async with staged() as stage:
+        stage.runtime.breaks["start"] = [StartRefused("has a problem")]
+        stage.runtime.breaks["stop"] = [OSError("surprise")]
+        with pytest.raises(EngineStartFailed):
+            await stage.is_ready()
+        await until(lambda: stage.clock.pending == [1.0])
+        stage.clock.advance(1)
+        await stage.is_ready()
+    assert "engine.stop_broke" in events(lines)
+
+
+# inspect
+
+
+@pytest.mark.parametrize("error", [*(trouble("has a problem") for trouble in TROUBLES), OSError("surprise")])
+async def test_an_engine_that_cannot_be_looked_at_is_served_all_the_same(error, lines, other) -> None:
+    async with staged() as stage:
+        stage.runtime.breaks["inspect"] = [error]
+        stage.runtime.hint()
+        await until(lambda: not stage.runtime.breaks["inspect"])
+        await stage.is_ready()
+        stage.clock.advance(900)
+        await stage.reaches(ASLEEP)
+    expected = "engine.not_inspected" if isinstance(error, RuntimeTrouble) else "engine.inspect_broke"
+    assert expected in events(lines)
+
+
+@pytest.mark.parametrize("error", [RuntimeUnavailable("does not answer"), OSError("surprise")])
+async def test_a_gateway_whose_runtime_does_not_answer_is_ready_to_serve_what_does(error) -> None:
+    stage = Stage()
+    stage.runtime.breaks["inspect"] = [error]
+    async with supervised(stage):
+        await stage.engine.looked.wait()
+
+
+# watch
+
+
+async def test_a_watch_that_breaks_is_begun_again_and_misses_nothing(lines, other) -> None:
+    async with staged() as stage:
+        stage.runtime.breaks["watch"] = [OSError("surprise"), OSError("again")]
+        stage.runtime.start_by_hand()
+        await stage.reaches(READY)
+        stage.runtime.crash()
+        await stage.reaches(ASLEEP)
+    assert events(lines).count("engine.watch_broke") == 2
+
+
+async def test_a_watch_that_ends_is_begun_again() -> None:
+    async with staged() as stage:
+        stage.runtime.ends_watch = True
+        stage.runtime.start_by_hand()
+        await stage.reaches(READY)
+        stage.runtime.ends_watch = False
+        stage.runtime.crash()
+        await stage.reaches(ASLEEP)
+
+
+# logs
+
+
+@pytest.mark.parametrize("error", [RuntimeUnavailable("does not answer"), OSError("surprise")])
+async def test_last_words_that_cannot_be_had_change_nothing_else(error, lines, other) -> None:
+    async with staged() as stage:
+        stage.runtime.breaks["start"] = [StartRefused("has a problem")]
+        stage.runtime.breaks["logs"] = [error]
+        with pytest.raises(EngineStartFailed, match="has a problem"):
+            await stage.is_ready()
+        await until(lambda: stage.clock.pending == [1.0])
+        assert stage.runtime.calls[-1] == "stop"
+    expected = "engine.log_unavailable" if isinstance(error, RuntimeTrouble) else "engine.log_broke"
+    assert expected in events(lines)
+
+
+# probe
+
+
+async def test_a_probe_that_breaks_ends_with_the_start_timeout(lines, other) -> None:
+    async with staged() as stage, asyncio.TaskGroup() as group:
+        stage.probe.fail_next = ValueError("surprise")
+        visitor = Visitor(stage, group)
+        await until(lambda: "engine.probe_broke" in events(lines))
+        assert stage.phase is WAKING
+        stage.clock.advance(60)
+        assert type(await visitor.decided()) is EngineStartTimeout
+        await until(lambda: stage.clock.pending == [1.0])
+        stage.clock.advance(1)
+        await stage.is_ready()
+
+
+# the supervisor itself
+
+
+async def test_a_mistake_in_the_supervisor_itself_does_not_end_it(lines, other, monkeypatch) -> None:
+    async with staged() as stage:
+        monkeypatch.setattr(stage.engine, "_begin_probe", lambda *_: 1 / 0)
+        stage.engine.tell(WakeAsked())
+        await until(lambda: "engine.supervision_broke" in events(lines))
+        monkeypatch.undo()
+        stage.clock.advance(60)
+        await until(lambda: stage.clock.pending == [1.0])
+        stage.clock.advance(1)
+        await stage.is_ready()
+
+
+async def test_a_runtime_that_does_not_answer_for_a_while_leaves_no_traces() -> None:
+    async with staged(running=True) as stage:
+        stage.runtime.available = False
+        stage.runtime.hint()
+        await calm()
+        await stage.is_ready()
+        stage.clock.advance(900)
+        await until(lambda: stage.phase is READY)
+        stage.runtime.available = True
+        stage.runtime.hint()
+        await calm()
+        stage.clock.advance(900)
+        await stage.reaches(ASLEEP)
+        assert (stage.runtime.starts, stage.runtime.stops) == (0, 1)
