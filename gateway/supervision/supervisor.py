@@ -167,6 +167,8 @@ class Supervisor:
     def _after(self, commands: list[Command], event: e.Event | None = None) -> None:
         if self.phase is not self._phase_seen:
             self._phase_changed(event)
+        if self.phase is not WAKING:
+            self._give_up_probe()
         self._perform(commands)
 
     # Commands
@@ -203,11 +205,10 @@ class Supervisor:
         self._alarm = self._clock.call_later(seconds, lambda: self.tell(e.AlarmRang(token)))
 
     def _order(self, command: StartEngine | StopEngine | ProbeEngine) -> None:
-        if isinstance(command, StopEngine):  # gives up a start or a probe under way
-            for task in (self._starting, self._probing):
-                if task is not None:
-                    task.cancel()
+        if isinstance(command, StopEngine) and self._starting is not None:
+            self._starting.cancel()
         if not isinstance(command, ProbeEngine):
+            self._give_up_probe()
             self._ordered += 1
         self._todo.put_nowait((self._ordered, command))
 
@@ -281,17 +282,22 @@ class Supervisor:
         self.tell(event)
 
     def _begin_probe(self, attempt: int, tasks: asyncio.TaskGroup) -> None:
-        if self._probing is not None:
-            self._probing.cancel()
+        self._give_up_probe()
         if self._address is not None and self.phase is WAKING:
             self._probing = tasks.create_task(self._until_ready(attempt, self._address))
 
     async def _until_ready(self, attempt: int, address: Address) -> None:
         try:
             await until_ready(self._probe, address)
+            self._probing = None
             self.tell(e.BecameReady(attempt))
         except Exception:  # ours; the start alarm ends the wait
             self._log.exception("engine.probe_broke")
+
+    def _give_up_probe(self) -> None:
+        if self._probing is not None:
+            self._probing.cancel()
+            self._probing = None
 
     async def _look(self) -> None:
         self._look_queued = False

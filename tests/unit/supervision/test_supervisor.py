@@ -287,3 +287,34 @@ async def test_what_was_seen_before_an_order_is_dropped_and_looked_at_again() ->
         assert (stage.phase, stage.runtime.running) == (ASLEEP, False)
         calls = stage.runtime.calls
         assert "inspect" in calls[calls.index("stop") :]
+
+
+# Nothing goes on that nobody needs
+
+
+async def test_a_sleeping_engine_is_not_asked_whether_it_answers() -> None:
+    async with staged() as stage:
+        stage.probe.answering.clear()
+        stage.runtime.start_by_hand()
+        await until(lambda: stage.probe.asking == 1)
+        stage.runtime.stop_by_hand()
+        await stage.reaches(ASLEEP)
+        await calm()
+        assert stage.probe.asking == 0
+
+
+async def test_an_engine_is_not_asked_before_its_start_has_returned() -> None:
+    """A question to an address that is not there yet can hang for hundreds of milliseconds."""
+    async with staged() as stage, asyncio.TaskGroup() as group:
+        stage.probe.answering.clear()
+        stage.runtime.start_by_hand()
+        await until(lambda: stage.probe.asking == 1)
+        visitor = Visitor(stage, group)
+        stage.runtime.start_gate.clear()
+        stage.runtime.stop_by_hand()
+        await until(lambda: stage.runtime.calls[-1] == "start")
+        assert stage.probe.asking == 0
+        stage.probe.answering.set()
+        stage.runtime.start_gate.set()
+        assert isinstance(await visitor.decided(), Lease)
+        await visitor.leaves()
