@@ -279,6 +279,8 @@ class Supervisor:
             self._log.exception("engine.stop_broke")
             event = e.StopFailed("failed in a way the gateway did not expect")
         self._performed = order
+        if isinstance(event, e.StopFailed):
+            self._look_again()  # ahead of the probe that follows: which run there is to probe, if any, must be seen
         self.tell(event)
 
     def _begin_probe(self, attempt: int, tasks: asyncio.TaskGroup) -> None:

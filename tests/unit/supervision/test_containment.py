@@ -17,7 +17,7 @@ from gateway.errors import (
     RuntimeUnavailable,
     StartRefused,
 )
-from gateway.lifecycle.events import WakeAsked
+from gateway.lifecycle.events import SleepAsked, WakeAsked
 from gateway.lifecycle.phases import ASLEEP, FAILED, READY, STOPPING, WAKING
 from gateway.supervision import supervisor
 from tests.unit.supervision.stage import Stage, Visitor, calm, staged, supervised, until
@@ -118,6 +118,33 @@ async def test_remains_that_cannot_be_cleared_away_do_not_keep_the_cool_down_fro
         stage.clock.advance(1)
         await stage.is_ready()
     assert "engine.stop_broke" in events(lines)
+
+
+async def test_remains_that_could_not_be_stopped_do_not_run_for_ever() -> None:
+    async with staged() as stage:
+        stage.probe.answering.clear()
+        stage.engine.tell(WakeAsked())
+        await until(lambda: stage.probe.asking == 1)
+        stage.runtime.breaks["stop"] = [RuntimeTrouble("does not end")]
+        stage.clock.advance(60)
+        await until(lambda: stage.phase is WAKING)
+        assert stage.runtime.running, "it is seen to run still, and has as long again to answer"
+        stage.clock.advance(60)
+        await until(lambda: not stage.runtime.running)
+
+
+async def test_after_a_stop_that_fails_who_waits_is_served_by_a_start_if_nothing_runs() -> None:
+    async with staged() as stage, asyncio.TaskGroup() as group:
+        stage.runtime.start_gate.clear()
+        stage.engine.tell(WakeAsked())
+        await until(lambda: "start" in stage.runtime.calls)
+        stage.runtime.breaks["stop"] = [RuntimeTrouble("does not end")]
+        stage.engine.tell(SleepAsked())
+        visitor = Visitor(stage, group)
+        stage.runtime.start_gate.set()
+        assert (await visitor.decided()) is visitor.lease
+        await visitor.leaves()
+        assert (stage.runtime.starts, stage.runtime.stops) == (1, 0)
 
 
 # inspect
