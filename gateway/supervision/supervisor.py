@@ -34,6 +34,9 @@ LAST_WORDS = 10
 
 WATCH_PAUSE = 1.0
 
+LOOK_PAUSE = 10.0
+"""Seconds until a look that failed is repeated: no event tells of what has been true all the time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -62,6 +65,7 @@ class Supervisor:
         self._ordered = 0
         self._performed = 0
         self._look_queued = False
+        self._next_look: Timer | None = None
         self._starting: asyncio.Task[Running | RuntimeTrouble] | None = None
         self._probing: asyncio.Task[None] | None = None
         self._alarm: Timer | None = None
@@ -310,12 +314,12 @@ class Supervisor:
         try:
             seen = await self.runtime.inspect()
         except RuntimeTrouble as error:
-            self._log.warning("engine.not_inspected", reason=error.message)
-            self.looked.set()
+            self._log.warning("engine.not_inspected", reason=error.message, again_in=LOOK_PAUSE)
+            self._look_later()
             return
         except Exception:
             self._log.exception("engine.inspect_broke")
-            self.looked.set()
+            self._look_later()
             return
         if ordered != self._ordered:
             self._look_again()
@@ -329,6 +333,12 @@ class Supervisor:
             case _:
                 assert_never(seen)
         self.looked.set()
+
+    def _look_later(self) -> None:
+        self.looked.set()
+        if self._next_look is not None:
+            self._next_look.cancel()
+        self._next_look = self._clock.call_later(LOOK_PAUSE, self._look_again)
 
     def _look_again(self) -> None:
         if not self._look_queued:

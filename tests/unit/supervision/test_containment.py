@@ -171,6 +171,32 @@ async def test_a_gateway_whose_runtime_does_not_answer_is_ready_to_serve_what_do
         await stage.engine.looked.wait()
 
 
+@pytest.mark.parametrize("error", [RuntimeUnavailable("does not answer"), OSError("surprise")])
+async def test_a_look_that_fails_is_repeated_so_that_no_engine_runs_unseen(error) -> None:
+    """No event will tell of an engine that has been running all the time."""
+    stage = Stage()
+    stage.runtime.start_by_hand()
+    stage.runtime.breaks["inspect"] = [error, error]
+    async with supervised(stage):
+        for left in (1, 0):
+            await until(lambda left=left: len(stage.runtime.breaks["inspect"]) == left)
+            await calm()
+            assert (stage.phase, stage.clock.pending) == (ASLEEP, [supervisor.LOOK_PAUSE])
+            stage.clock.advance(supervisor.LOOK_PAUSE)
+        await stage.reaches(READY)
+        assert stage.runtime.starts == 0
+        assert stage.clock.pending == [900]
+
+
+async def test_a_runtime_that_does_not_answer_is_not_asked_more_often_the_more_happens() -> None:
+    async with staged() as stage:
+        stage.runtime.available = False
+        for _ in range(5):
+            stage.runtime.hint()
+            await calm()
+        assert stage.clock.pending == [supervisor.LOOK_PAUSE]
+
+
 # watch
 
 
