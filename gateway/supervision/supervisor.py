@@ -107,7 +107,7 @@ class Supervisor:
     @property
     def uptime(self) -> float | None:
         """Seconds since the engine's program was started; None while it does not run, as far as we know."""
-        if self._running_since is None or self.phase in (ASLEEP, FAILED):
+        if self._running_since is None or self._machine.instance is None or self.phase in (ASLEEP, FAILED):
             return None
         return self._clock.monotonic() - self._running_since
 
@@ -198,7 +198,7 @@ class Supervisor:
         if error is None:
             future.set_result(self._target())
             return
-        if isinstance(error, EngineCoolingDown):
+        if isinstance(error, EngineCoolingDown) and self._ordered == self._performed:  # else it has not begun yet
             error.retry_after = max(1.0, self._alarm_due - self._clock.monotonic())
         future.set_exception(error)
 

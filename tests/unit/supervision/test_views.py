@@ -44,6 +44,24 @@ async def test_uptime_is_counted_from_the_programs_start_not_from_ours() -> None
         assert stage.engine.uptime is None
 
 
+async def test_an_engine_that_is_being_started_has_no_uptime_yet() -> None:
+    async with staged(running=True) as stage:
+        stage.clock.advance(900)
+        await stage.reaches(ASLEEP)
+        stage.runtime.start_gate.clear()
+        stage.engine.tell(WakeAsked())
+        assert stage.engine.uptime is None
+        stage.runtime.start_gate.set()
+        await stage.reaches(READY)
+        assert stage.engine.uptime == 0
+
+
+async def test_an_engine_that_is_being_stopped_has_its_uptime_still() -> None:
+    async with staged(running=True) as stage:
+        stage.clock.advance(900)
+        assert (stage.phase, stage.engine.uptime) == (STOPPING, 900)
+
+
 async def test_the_time_in_a_phase_begins_anew_with_each_phase() -> None:
     async with staged() as stage:
         stage.clock.advance(5)
@@ -89,6 +107,16 @@ async def test_retry_after_counts_the_cool_down_down() -> None:
         assert await retry_after(stage) == 1, "a client that comes at once would only come too early"
         stage.clock.advance(0.1)
         assert stage.phase is ASLEEP
+
+
+async def test_while_the_remains_are_cleared_away_retry_after_is_the_whole_cool_down() -> None:
+    async with staged() as stage:
+        stage.runtime.fail_next_start(StartRefused("has no disk space left"))
+        stage.runtime.stop_gate.clear()
+        with pytest.raises(EngineStartFailed):
+            await stage.is_ready()
+        assert await retry_after(stage) == 1, "and not what is left of the start timeout"
+        stage.runtime.stop_gate.set()
 
 
 async def retry_after(stage: Stage) -> float | None:
