@@ -55,11 +55,11 @@ class Server(uvicorn.Server):
     async def _hear_last_words(self) -> None:
         state, loop = self.server_state, asyncio.get_running_loop()
         deadline = loop.time() + LAST_WORDS
-        while (state.tasks or state.connections) and loop.time() < deadline:
+        while (state.tasks or state.connections) and loop.time() < deadline:  # noqa: ASYNC110 - uvicorn's sets tell nobody
             await asyncio.sleep(0.01)
         for connection in list(state.connections):
             cast("Connection", connection).cut()
-        while state.connections:
+        while state.connections:  # noqa: ASYNC110 - likewise
             await asyncio.sleep(0)
 
 
