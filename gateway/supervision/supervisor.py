@@ -73,7 +73,7 @@ class Supervisor:
         self._phase_seen = self._machine.phase
         self._phase_since = self._clock.monotonic()
         self._running_since: float | None = None
-        self._phase_waiters: set[asyncio.Future[None]] = set()
+        self._phase_waiters: dict[asyncio.Future[Phase], tuple[Phase, ...]] = {}
         self._log = structlog.get_logger().bind(engine=name)
 
     def __repr__(self) -> str:
@@ -158,15 +158,15 @@ class Supervisor:
         self._look_again()
 
     async def wait_for(self, *phases: Phase) -> Phase:
-        """Return when the engine is in one of these phases."""
-        while self.phase not in phases:
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._phase_waiters.add(waiter)
-            try:
-                await waiter
-            finally:
-                self._phase_waiters.discard(waiter)
-        return self.phase
+        """Return when the engine is in one of these phases, be it for a moment; says which."""
+        if self.phase in phases:
+            return self.phase
+        waiter: asyncio.Future[Phase] = asyncio.get_running_loop().create_future()
+        self._phase_waiters[waiter] = phases
+        try:
+            return await waiter
+        finally:
+            del self._phase_waiters[waiter]
 
     def _after(self, commands: list[Command], event: e.Event | None = None) -> None:
         if self.phase is not self._phase_seen:
@@ -376,9 +376,9 @@ class Supervisor:
                 self._log.info("engine.asleep", cause=cause, after=after)
             case Phase.FAILED:
                 self._log.error("engine.failed", reason=self.failure, failures=self._machine.failures, after=after)
-        for waiter in self._phase_waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        for waiter, phases in self._phase_waiters.items():
+            if self.phase in phases and not waiter.done():
+                waiter.set_result(self.phase)
 
     async def _log_last_words(self) -> None:
         try:

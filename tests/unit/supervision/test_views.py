@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.errors import EngineCoolingDown, EngineStartFailed, StartRefused
-from gateway.lifecycle.events import WakeAsked
+from gateway.lifecycle.events import SeenStopped, WakeAsked
 from gateway.lifecycle.phases import ASLEEP, FAILED, READY, STOPPING, WAKING
 from tests.unit.supervision.stage import GUARD, Stage, Visitor, calm, staged, supervised, until
 
@@ -89,6 +89,18 @@ async def test_everybody_who_waits_for_a_phase_hears_of_it() -> None:
         async with asyncio.timeout(GUARD):
             await asyncio.wait(waits)
         assert not stage.engine._phase_waiters
+
+
+async def test_a_phase_that_is_passed_through_at_once_ends_the_wait_for_it() -> None:
+    """An engine that falls asleep and is woken by a request in the same moment has been asleep."""
+    async with staged(running=True) as stage, asyncio.TaskGroup() as group:
+        wait = group.create_task(stage.engine.wait_for(ASLEEP))
+        await calm()
+        stage.engine.tell(SeenStopped("exited with code 0"))
+        stage.engine.tell(WakeAsked())
+        assert stage.phase is WAKING
+        async with asyncio.timeout(GUARD):
+            assert await wait is ASLEEP
 
 
 async def test_retry_after_counts_the_cool_down_down() -> None:
