@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from typing import Any
@@ -21,6 +22,8 @@ _SHARED: list[Any] = [
 
 def configure_logs(settings: LogSettings) -> None:
     """Set up structlog and the standard library's logging to write to standard error."""
+    if isinstance(sys.stderr, io.TextIOWrapper):  # JSON is UTF-8, whatever the locale says
+        sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace")
     human = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     level: int = getattr(logging, settings.level.upper())
     last: list[Any] = (
