@@ -64,5 +64,5 @@ class FrameTracker:
 
 def close_frame(code: int, reason: str = "") -> bytes:
     """A server's close frame (unmasked). reason: at most 123 bytes in UTF-8."""
-    payload = struct.pack("!H", code) + reason.encode()[:123]
+    payload = struct.pack("!H", code) + reason.encode()[:123].decode(errors="ignore").encode()
     return bytes([0x80 | _CLOSE, len(payload)]) + payload
