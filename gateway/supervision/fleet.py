@@ -10,7 +10,6 @@ import structlog
 
 from gateway.errors import UnknownEngine
 from gateway.lifecycle.events import SleepAsked
-from gateway.lifecycle.phases import Phase
 from gateway.supervision.supervisor import Supervisor
 
 
@@ -56,7 +55,7 @@ class Fleet:
         try:
             async with asyncio.timeout(within):
                 for supervisor in self.all:
-                    await supervisor.wait_for(Phase.ASLEEP, Phase.FAILED)
+                    await supervisor.comes_to_rest()
         except TimeoutError:
-            awake = [s.name for s in self.all if s.phase not in (Phase.ASLEEP, Phase.FAILED)]
+            awake = [supervisor.name for supervisor in self.all if not supervisor.at_rest]
             structlog.get_logger().warning("gateway.engines_left_running", engines=awake)

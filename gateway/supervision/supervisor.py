@@ -27,10 +27,8 @@ from gateway.lifecycle.phases import ASLEEP, FAILED, READY, WAKING, Phase
 from gateway.lifecycle.policy import Policy
 from gateway.runtimes.base import Address, NotRunning, Running, Runtime
 from gateway.supervision.admission import Admission, Target
+from gateway.supervision.last_words import log_last_words
 from gateway.supervision.readiness import Probe, until_ready
-
-LAST_WORDS = 10
-"""Lines of an engine's own log that go to ours when it fails."""
 
 WATCH_PAUSE = 1.0
 
@@ -98,6 +96,11 @@ class Supervisor:
     def failure(self) -> str | None:
         """Why the engine could not be woken the last time; None after a success."""
         return self._machine.failure
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the engine sleeps or has failed, and no stop is under way any more."""
+        return self.phase in (ASLEEP, FAILED) and self._ordered == self._performed
 
     @property
     def in_phase_for(self) -> float:
@@ -168,6 +171,11 @@ class Supervisor:
         finally:
             del self._phase_waiters[waiter]
 
+    async def comes_to_rest(self) -> None:
+        """Return when the engine is at rest."""
+        await self.wait_for(ASLEEP, FAILED)
+        await self._todo.join()
+
     def _after(self, commands: list[Command], event: e.Event | None = None) -> None:
         if self.phase is not self._phase_seen:
             self._phase_changed(event)
@@ -229,6 +237,8 @@ class Supervisor:
                 except Exception:  # ours; the engine's next alarm brings it back on its feet
                     self._log.exception("engine.supervision_broke", doing=type(item).__name__)
                     self._performed = max(self._performed, order)
+                finally:
+                    self._todo.task_done()
 
     async def _do(self, order: int, item: Todo, tasks: asyncio.TaskGroup) -> None:
         match item:
@@ -273,7 +283,7 @@ class Supervisor:
     async def _stop(self, order: int) -> None:
         event: e.Event = e.Stopped()
         if self.phase is FAILED:
-            await self._log_last_words()
+            await log_last_words(self.runtime, self._log)
         try:
             await self.runtime.stop()
         except RuntimeTrouble as error:
@@ -379,12 +389,3 @@ class Supervisor:
         for waiter, phases in self._phase_waiters.items():
             if self.phase in phases and not waiter.done():
                 waiter.set_result(self.phase)
-
-    async def _log_last_words(self) -> None:
-        try:
-            for line in await self.runtime.logs(LAST_WORDS):
-                self._log.warning("engine.said", line=line)
-        except RuntimeTrouble as error:
-            self._log.warning("engine.log_unavailable", reason=error.message)
-        except Exception:
-            self._log.exception("engine.log_broke")

@@ -92,18 +92,40 @@ async def test_all_engines_are_put_to_sleep_even_those_that_serve() -> None:
         await visitor.leaves()
 
 
+async def test_putting_to_sleep_waits_until_what_remains_of_a_failed_start_is_stopped() -> None:
+    stage = Stage()
+    fleet = fleet_of(stage)
+    async with fleet.running(), asyncio.TaskGroup() as group:
+        stage.probe.answering.clear()
+        stage.runtime.stop_gate.clear()
+        visitor = Visitor(stage, group)
+        await until(lambda: stage.probe.asking == 1)
+        stage.clock.advance(60)
+        await visitor.decided()
+        sleeping = group.create_task(fleet.put_to_sleep(within=10))
+        await calm()
+        assert (stage.phase, stage.runtime.running, sleeping.done()) == (FAILED, True, False)
+        stage.runtime.stop_gate.set()
+        await sleeping
+        assert not stage.runtime.running
+
+
 async def test_engines_that_do_not_stop_in_time_are_named_in_the_log() -> None:
-    stubborn, obedient = Stage("stubborn"), Stage("obedient")
+    stubborn, broken, obedient = Stage("stubborn"), Stage("broken"), Stage("obedient")
     stubborn.runtime.stop_gate.clear()
-    fleet = fleet_of(stubborn, obedient)
+    broken.runtime.stop_gate.clear()
+    broken.runtime.fail_next_start(StartRefused("has no disk space left"))
+    fleet = fleet_of(stubborn, broken, obedient)
     with capture_logs() as lines:
         async with fleet.running():
             await stubborn.is_ready()
             await obedient.is_ready()
+            with pytest.raises(EngineStartFailed):
+                await broken.is_ready()
             await fleet.put_to_sleep(within=0.05)
-            assert (stubborn.phase, obedient.phase) == (STOPPING, ASLEEP)
+            assert (stubborn.phase, broken.phase, obedient.phase) == (STOPPING, FAILED, ASLEEP)
     (line,) = [line for line in lines if line["event"] == "gateway.engines_left_running"]
-    assert line["engines"] == ["stubborn"]
+    assert line["engines"] == ["stubborn", "broken"]
 
 
 async def test_an_engine_that_has_failed_does_not_hold_up_the_end() -> None:
