@@ -20,6 +20,7 @@ from gateway.config.json_schema import json_schema  # noqa: E402 - from this fol
 from gateway.config.problems import dotted  # noqa: E402
 from gateway.config.reference import Setting, sections, settings  # noqa: E402
 from gateway.errors import AskedWrongly, EngineTrouble, GatewayError  # noqa: E402
+from gateway.lifecycle.phases import NEXT, Phase  # noqa: E402
 
 
 def config_schema(_present: str) -> str:
@@ -59,6 +60,39 @@ def answers_to_clients() -> list[type[GatewayError]]:
     return sorted(found, key=lambda error: (error.status, error.code))
 
 
+def lifecycle_page(present: str) -> str:
+    page = between_markers(present, "diagram", f"```mermaid\n{_diagram()}\n```")
+    return between_markers(page, "moves", _moves())
+
+
+def _diagram() -> str:
+    """The moves that change the phase, as a state diagram."""
+    causes: dict[tuple[Phase, Phase], list[str]] = {}
+    for (before, event), targets in NEXT.items():
+        for after in targets:
+            if after is not before:
+                causes.setdefault((before, after), []).append(event.__name__)
+    arrows = [f"    {before.name} --> {after.name}: {', '.join(events)}" for (before, after), events in causes.items()]
+    return "\n".join(["stateDiagram-v2", "    [*] --> ASLEEP", *arrows])
+
+
+def _moves() -> str:
+    """The whole table: events down, phases across."""
+    lines = [
+        "| event | " + " | ".join(phase.value for phase in Phase) + " |",
+        "| --- |" + " --- |" * len(Phase),
+    ]
+    for event in dict.fromkeys(event for _, event in NEXT):
+        meaning = " ".join((event.__doc__ or "").split())
+        cells = [_targets(phase, NEXT.get((phase, event), ())) for phase in Phase]
+        lines.append(f"| **{event.__name__}** {meaning} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _targets(before: Phase, targets: tuple[Phase, ...]) -> str:
+    return " or ".join("stays" if after is before else f"→ {after.value}" for after in targets)
+
+
 def between_markers(page: str, name: str, content: str) -> str:
     """The page with the part between `<!-- generated: NAME -->` and its end marker replaced."""
     begin, end = f"<!-- generated: {name} -->", f"<!-- end of generated: {name} -->"
@@ -72,6 +106,7 @@ DOCUMENTS: dict[str, Callable[[str], str]] = {
     "config.schema.json": config_schema,
     "docs/configuration.md": configuration_page,
     "docs/errors.md": errors_page,
+    "docs/lifecycle.md": lifecycle_page,
 }
 
 
