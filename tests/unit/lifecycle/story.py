@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,9 @@ from gateway.lifecycle.machine import EngineMachine
 from gateway.lifecycle.policy import Policy
 
 IDLE_AFTER, START_TIMEOUT = 900, 60
+
+Begin = Callable[..., "Story"]
+"""Where a story begins."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 from gateway.lifecycle.commands import StartEngine, StopEngine
 from gateway.lifecycle.events import AlarmRang, SeenRunning, SeenStopped, Started, StartFailed, StopFailed, Stopped
 from gateway.lifecycle.policy import LONGEST_COOL_DOWN, Policy
-from tests.unit.lifecycle.story import Alarm, Probe, Refused, Story, clearing, cooling, starting
+from tests.unit.lifecycle.story import Alarm, Begin, Probe, Refused, Story, clearing, cooling, starting
 
 
 def test_the_cool_down_begins_when_the_remains_are_cleared_away() -> None:
@@ -30,7 +30,7 @@ def test_the_alarm_of_a_start_that_failed_is_old_news() -> None:
 
 
 @pytest.mark.parametrize("begin", [clearing, cooling])
-def test_requests_are_refused_at_once_with_the_reason_and_when_to_come_again(begin) -> None:
+def test_requests_are_refused_at_once_with_the_reason_and_when_to_come_again(begin: Begin) -> None:
     engine = begin("has no image")
     assert engine.arrives(2) == [Refused(2, "engine_cooling_down")]
     assert engine.errors[2].message == "whisper failed a moment ago, because it has no image; it is not tried again yet"

@@ -9,8 +9,10 @@ from gateway.lifecycle.commands import StartEngine, StopEngine
 from gateway.lifecycle.events import AlarmRang, SeenStopped, SleepAsked, StartFailed, StopFailed, Stopped, WakeAsked
 from tests.unit.lifecycle.story import (
     Alarm,
+    Begin,
     Probe,
     Refused,
+    Story,
     adopting,
     asleep,
     clearing,
@@ -31,7 +33,7 @@ def test_waking_a_sleeping_engine_starts_it_and_it_is_idle_afterwards() -> None:
 
 
 @pytest.mark.parametrize("begin", [starting, probing])
-def test_waking_an_engine_that_starts_already_changes_nothing(begin) -> None:
+def test_waking_an_engine_that_starts_already_changes_nothing(begin: Begin) -> None:
     assert begin(1).ignores(WakeAsked())
 
 
@@ -101,7 +103,7 @@ def test_an_idle_engine_is_put_to_sleep() -> None:
         (stopping(1), 0, 1),
     ],
 )
-def test_an_engine_that_is_needed_is_not_put_to_sleep(engine, leases, waiters) -> None:
+def test_an_engine_that_is_needed_is_not_put_to_sleep(engine: Story, leases: int, waiters: int) -> None:
     error = engine.declines(SleepAsked(), EngineBusy)
     assert f"{leases} requests in service and {waiters} waiting" in error.message
 
@@ -115,7 +117,7 @@ def test_a_forced_sleep_cuts_off_who_is_served() -> None:
 
 
 @pytest.mark.parametrize("begin", [starting, probing, adopting])
-def test_a_forced_sleep_refuses_who_waits_and_gives_up_the_start(begin) -> None:
+def test_a_forced_sleep_refuses_who_waits_and_gives_up_the_start(begin: Begin) -> None:
     engine = begin(1, 2)
     refusals = [Refused(1, "engine_put_to_sleep"), Refused(2, "engine_put_to_sleep")]
     assert engine.tell(SleepAsked(force=True)) == [*refusals, StopEngine()]
@@ -135,7 +137,7 @@ def test_a_wake_that_nobody_waits_for_can_be_taken_back() -> None:
 
 
 @pytest.mark.parametrize("begin", [stopping, clearing])
-def test_a_wake_that_waits_for_a_stop_can_be_taken_back(begin) -> None:
+def test_a_wake_that_waits_for_a_stop_can_be_taken_back(begin: Begin) -> None:
     engine = begin()
     engine.tell(WakeAsked())
     assert engine.tell(SleepAsked()) == []
@@ -143,9 +145,9 @@ def test_a_wake_that_waits_for_a_stop_can_be_taken_back(begin) -> None:
 
 
 @pytest.mark.parametrize("begin", [asleep, clearing, cooling])
-@pytest.mark.parametrize("force", [False, True])
-def test_putting_an_engine_to_sleep_that_does_not_run_changes_nothing(begin, force) -> None:
-    assert begin().ignores(SleepAsked(force))
+@pytest.mark.parametrize("asked", [SleepAsked(), SleepAsked(force=True)])
+def test_putting_an_engine_to_sleep_that_does_not_run_changes_nothing(begin: Begin, asked: SleepAsked) -> None:
+    assert begin().ignores(asked)
 
 
 def test_requests_that_come_after_a_forced_sleep_are_served_by_the_next_start() -> None:
@@ -178,7 +180,7 @@ def test_a_wake_that_a_failed_stop_has_answered_is_over() -> None:
 
 
 @pytest.mark.parametrize("asked", ["before", "after"])
-def test_a_wake_asked_of_an_engine_that_is_found_stopped_is_a_start(asked) -> None:
+def test_a_wake_asked_of_an_engine_that_is_found_stopped_is_a_start(asked: str) -> None:
     engine = stopping()
     if asked == "before":
         engine.tell(WakeAsked())

@@ -17,6 +17,7 @@ from gateway.lifecycle.events import (
 )
 from tests.unit.lifecycle.story import (
     Alarm,
+    Begin,
     Probe,
     Refused,
     adopting,
@@ -78,14 +79,14 @@ def test_a_failed_start_refuses_everybody_with_the_reason_and_clears_away_what_r
 
 
 @pytest.mark.parametrize("begin", [starting, probing])
-def test_an_engine_that_exits_while_starting_fails_its_waiters_at_once(begin) -> None:
+def test_an_engine_that_exits_while_starting_fails_its_waiters_at_once(begin: Begin) -> None:
     engine = begin(1)
     assert engine.tell(SeenStopped("exited with code 7")) == [Refused(1, "engine_start_failed"), StopEngine()]
     assert "exited with code 7" in engine.errors[1].message
 
 
 @pytest.mark.parametrize("begin", [starting, probing, adopting])
-def test_who_waits_longer_than_the_start_timeout_is_refused_and_the_engine_stopped(begin) -> None:
+def test_who_waits_longer_than_the_start_timeout_is_refused_and_the_engine_stopped(begin: Begin) -> None:
     engine = begin(1)
     assert engine.rings() == [Refused(1, "engine_start_timeout"), StopEngine()]
     assert engine.errors[1].message == "whisper was not ready after 60 s"

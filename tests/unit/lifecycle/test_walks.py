@@ -25,16 +25,16 @@ class Walk(RuleBasedStateMachine):
     world: World
 
     @initialize(idle_after=st.sampled_from([900, None]), runs_already=st.booleans())
-    def gateway_starts(self, idle_after, runs_already):
+    def gateway_starts(self, *, idle_after: float | None, runs_already: bool) -> None:
         self.world = World(idle_after, runs_already=runs_already)
 
     @rule(data=st.data())
-    def something_happens(self, data):
+    def something_happens(self, data: st.DataObject) -> None:
         happenings = self.world.surprises(data.draw(st.integers(0, 5)))
         happenings[data.draw(st.sampled_from(list(happenings)))]()
 
     @rule(choices=st.lists(st.integers(0, 5), min_size=1, max_size=8))
-    def world_goes_on(self, choices):
+    def world_goes_on(self, choices: list[int]) -> None:
         for choice in choices:
             steps = self.world.ordinary()
             if steps:
@@ -42,19 +42,19 @@ class Walk(RuleBasedStateMachine):
                 self.world.check()
 
     @rule(kind=st.booleans())
-    def everybody_is_served_or_refused(self, kind):
+    def everybody_is_served_or_refused(self, *, kind: bool) -> None:
         self.world.settle(kind=kind)
         assert not self.world.waiting()
 
     @rule()
-    def wake_is_never_lost(self):
+    def wake_is_never_lost(self) -> None:
         a_wake_is_never_lost(self.world)
 
     @invariant()
-    def promises_hold(self):
+    def promises_hold(self) -> None:
         self.world.check()
 
-    def teardown(self):
+    def teardown(self) -> None:
         if sys.exc_info()[0] is None:  # otherwise the walk has failed already, and that is what should be read
             all_comes_to_rest(self.world)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -87,7 +87,9 @@ class FragileRuntime(MemoryRuntime):
         return seen
 
     async def watch(self) -> AsyncIterator[None]:
-        async with aclosing(super().watch()) as hints:
+        watch = super().watch()
+        assert isinstance(watch, AsyncGenerator)
+        async with aclosing(watch) as hints:
             async for hint in hints:
                 self._break("watch")
                 yield hint

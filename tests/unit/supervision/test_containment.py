@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator, Iterator, MutableMapping
 from typing import Any
 
 import pytest
@@ -37,7 +37,7 @@ async def other() -> AsyncIterator[Stage]:
 
 
 @pytest.fixture
-def lines() -> AsyncIterator[Lines]:
+def lines() -> Iterator[Lines]:
     with capture_logs() as captured:
         yield captured
 
@@ -55,7 +55,9 @@ def watch_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-async def test_a_start_in_trouble_is_refused_with_the_runtimes_words_and_tried_again_later(trouble, other) -> None:
+async def test_a_start_in_trouble_is_refused_with_the_runtimes_words_and_tried_again_later(
+    trouble: type[RuntimeTrouble], other: Stage
+) -> None:
     async with staged() as stage:
         stage.runtime.breaks["start"] = [trouble("has a problem")]
         with pytest.raises(EngineStartFailed, match="it has a problem"):
@@ -66,7 +68,7 @@ async def test_a_start_in_trouble_is_refused_with_the_runtimes_words_and_tried_a
         await stage.is_ready()
 
 
-async def test_a_mistake_of_ours_in_a_start_is_logged_and_fails_this_engine_alone(lines, other) -> None:
+async def test_a_mistake_of_ours_in_a_start_is_logged_and_fails_this_engine_alone(lines: Lines, other: Stage) -> None:
     async with staged() as stage:
         stage.runtime.breaks["start"] = [KeyError("State")]
         with pytest.raises(EngineStartFailed, match="whose log says why") as refusal:
@@ -83,7 +85,9 @@ async def test_a_mistake_of_ours_in_a_start_is_logged_and_fails_this_engine_alon
 
 
 @pytest.mark.parametrize("error", [*(trouble("has a problem") for trouble in TROUBLES), OSError("surprise")])
-async def test_a_stop_that_fails_leaves_an_engine_that_serves_and_is_stopped_later(error, lines, other) -> None:
+async def test_a_stop_that_fails_leaves_an_engine_that_serves_and_is_stopped_later(
+    error: Exception, lines: Lines, other: Stage
+) -> None:
     async with staged(running=True) as stage:
         stage.runtime.breaks["stop"] = [error]
         stage.clock.advance(900)
@@ -108,7 +112,7 @@ async def test_a_request_during_a_stop_that_fails_is_served_by_the_engine_that_s
         assert (stage.runtime.starts, stage.runtime.stops) == (0, 0)
 
 
-async def test_remains_that_cannot_be_cleared_away_do_not_keep_the_cool_down_from_beginning(lines) -> None:
+async def test_remains_that_cannot_be_cleared_away_do_not_keep_the_cool_down_from_beginning(lines: Lines) -> None:
     async with staged() as stage:
         stage.runtime.breaks["start"] = [StartRefused("has a problem")]
         stage.runtime.breaks["stop"] = [OSError("surprise")]
@@ -151,7 +155,9 @@ async def test_after_a_stop_that_fails_who_waits_is_served_by_a_start_if_nothing
 
 
 @pytest.mark.parametrize("error", [*(trouble("has a problem") for trouble in TROUBLES), OSError("surprise")])
-async def test_an_engine_that_cannot_be_looked_at_is_served_all_the_same(error, lines, other) -> None:
+async def test_an_engine_that_cannot_be_looked_at_is_served_all_the_same(
+    error: Exception, lines: Lines, other: Stage
+) -> None:
     async with staged() as stage:
         stage.runtime.breaks["inspect"] = [error]
         stage.runtime.hint()
@@ -164,7 +170,7 @@ async def test_an_engine_that_cannot_be_looked_at_is_served_all_the_same(error, 
 
 
 @pytest.mark.parametrize("error", [RuntimeUnavailable("does not answer"), OSError("surprise")])
-async def test_a_gateway_whose_runtime_does_not_answer_is_ready_to_serve_what_does(error) -> None:
+async def test_a_gateway_whose_runtime_does_not_answer_is_ready_to_serve_what_does(error: Exception) -> None:
     stage = Stage()
     stage.runtime.breaks["inspect"] = [error]
     async with supervised(stage):
@@ -172,15 +178,15 @@ async def test_a_gateway_whose_runtime_does_not_answer_is_ready_to_serve_what_do
 
 
 @pytest.mark.parametrize("error", [RuntimeUnavailable("does not answer"), OSError("surprise")])
-async def test_a_look_that_fails_is_repeated_so_that_no_engine_runs_unseen(error) -> None:
+async def test_a_look_that_fails_is_repeated_so_that_no_engine_runs_unseen(error: Exception) -> None:
     """No event will tell of an engine that has been running all the time."""
     stage = Stage()
     stage.runtime.start_by_hand()
     stage.runtime.breaks["inspect"] = [error, error]
     async with supervised(stage):
         for left in (1, 0):
-            await until(lambda left=left: len(stage.runtime.breaks["inspect"]) == left)
             await calm()
+            assert len(stage.runtime.breaks["inspect"]) == left
             assert (stage.phase, stage.clock.pending) == (ASLEEP, [supervisor.LOOK_PAUSE])
             stage.clock.advance(supervisor.LOOK_PAUSE)
         await stage.reaches(READY)
@@ -200,7 +206,7 @@ async def test_a_runtime_that_does_not_answer_is_not_asked_more_often_the_more_h
 # watch
 
 
-async def test_a_watch_that_breaks_is_begun_again_and_misses_nothing(lines, other) -> None:
+async def test_a_watch_that_breaks_is_begun_again_and_misses_nothing(lines: Lines, other: Stage) -> None:
     async with staged() as stage:
         stage.runtime.breaks["watch"] = [OSError("surprise"), OSError("again")]
         stage.runtime.start_by_hand()
@@ -224,7 +230,7 @@ async def test_a_watch_that_ends_is_begun_again() -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeUnavailable("does not answer"), OSError("surprise")])
-async def test_last_words_that_cannot_be_had_change_nothing_else(error, lines, other) -> None:
+async def test_last_words_that_cannot_be_had_change_nothing_else(error: Exception, lines: Lines, other: Stage) -> None:
     async with staged() as stage:
         stage.runtime.breaks["start"] = [StartRefused("has a problem")]
         stage.runtime.breaks["logs"] = [error]
@@ -239,7 +245,7 @@ async def test_last_words_that_cannot_be_had_change_nothing_else(error, lines, o
 # probe
 
 
-async def test_a_probe_that_breaks_ends_with_the_start_timeout(lines, other) -> None:
+async def test_a_probe_that_breaks_ends_with_the_start_timeout(lines: Lines, other: Stage) -> None:
     async with staged() as stage, asyncio.TaskGroup() as group:
         stage.probe.fail_next = ValueError("surprise")
         visitor = Visitor(stage, group)
@@ -255,7 +261,9 @@ async def test_a_probe_that_breaks_ends_with_the_start_timeout(lines, other) -> 
 # the supervisor itself
 
 
-async def test_a_mistake_in_the_supervisor_itself_does_not_end_it(lines, other, monkeypatch) -> None:
+async def test_a_mistake_in_the_supervisor_itself_does_not_end_it(
+    lines: Lines, other: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with staged() as stage:
         monkeypatch.setattr(stage.engine, "_begin_probe", lambda *_: 1 / 0)
         stage.engine.tell(WakeAsked())
