@@ -135,7 +135,7 @@ class Upstream(asyncio.Protocol):
             return
         except (httptools.HttpParserError, httptools.HttpParserCallbackError) as error:
             if not self.complete:
-                self._break(f"sent something that is not HTTP/1.1 ({error})")
+                self._break(f"sent something that is not HTTP/1.1 ({error.__context__ or error})")
             self.close()
             return
         if self._head_bytes > self._pool.head_limit and not self.complete:
@@ -384,6 +384,7 @@ class Pool:
         for upstream in [u for idle in self._idle.values() for u in idle if u.idle_since < due]:
             self.forget(upstream)
             upstream.close()
+        self._idle = {address: idle for address, idle in self._idle.items() if idle}  # containers change theirs
         self._timer = loop.call_later(self._idle_timeout / 2, self._sweep) if self._idle else None
 
     def close(self) -> None:
