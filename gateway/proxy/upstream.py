@@ -201,7 +201,7 @@ class Upstream(asyncio.Protocol):
             if name == b"content-length":
                 framed = True
             elif name == b"transfer-encoding":
-                if value.lower() != b"chunked":
+                if value.strip().lower() != b"chunked":
                     raise ValueError("a transfer coding other than chunked")
                 framed = True
         self._until_close = not framed

@@ -275,7 +275,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:
-            self._headers.append((name.lower(), value))
+            self._headers.append((name.lower(), value.rstrip(b" \t")))  # the parser leaves these (RFC 9112, 5.1)
         elif self._arriving is not None and len(self._arriving.trailers) < 32:
             self._arriving.trailers.append((name.lower(), value))
 

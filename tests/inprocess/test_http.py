@@ -60,6 +60,18 @@ def test_path_and_query_stay_as_they_came_byte_by_byte(raw: RawClient, target: s
     assert json.loads(raw.get(target).answer().body)["target"] == target
 
 
+def test_blanks_around_a_value_are_no_part_of_it(raw: RawClient) -> None:
+    """RFC 9112 section 5.1."""
+    raw.send(
+        "POST /headers HTTP/1.1\r\nHost: \t whisper.test \t \r\nTransfer-Encoding:chunked \r\n"
+        "Expect: 100-continue \r\nX-A: \ta b\t\r\nX-Empty:  \r\n\r\n"
+    )
+    assert raw.answer().status == 100
+    headers = seen(raw.send("0\r\n\r\n").answer())
+    assert ("x-a", "a b") in headers
+    assert ("x-empty", "") in headers
+
+
 def test_several_set_cookie_stay_apart(raw: RawClient) -> None:
     assert raw.get("/cookies").answer().all("set-cookie") == ["a=1; Path=/", "b=2; Path=/"]
 
