@@ -43,7 +43,7 @@ class Guard:
         if headers.get(b"sec-fetch-site", b"none") not in (b"same-origin", b"none"):
             return Forbidden("This came from a page of another site.")
         origin = headers.get(b"origin")
-        if origin is not None and normal_host(origin.partition(b"://")[2]) != host:
+        if origin is not None and (not host or normal_host(origin.partition(b"://")[2]) != host):
             return Forbidden("This came from a page of another site.")
         return None
 
