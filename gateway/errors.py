@@ -21,6 +21,7 @@
     │   ├── ShuttingDown             503 shutting_down
     │   ├── EngineStartTimeout       504 engine_start_timeout
     │   └── EngineAnswerTimeout      504 engine_answer_timeout
+    ├── GatewayExhausted             503 gateway_exhausted: we ran out of something
     ├── RuntimeTrouble               raised by a runtime; the supervisor turns it into one of the above
     │   ├── EngineMissing            what should be started does not exist
     │   ├── RuntimeUnavailable       Docker (or what else starts engines) does not answer
@@ -177,6 +178,12 @@ class EngineAnswerTimeout(EngineTrouble):
     """
 
     status, code, title = 504, "engine_answer_timeout", "The engine did not begin its answer in time"
+
+
+class GatewayExhausted(GatewayError):
+    """Out of sockets, ports or memory for them. Raise the limit on open files (`ulimit -n`, `LimitNOFILE=`)."""
+
+    status, code, title = 503, "gateway_exhausted", "The gateway has no connections left"
 
 
 class RuntimeTrouble(GatewayError):

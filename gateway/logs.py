@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import sys
@@ -20,6 +21,16 @@ _SHARED: list[Any] = [
 ]
 
 
+class Lines(structlog.WriteLogger):
+    """Writes lines, and drops those that cannot be written: a full disk or a dead reader must not stop the gateway."""
+
+    def msg(self, message: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = error = critical = fatal = exception = failure = err = msg
+
+
 def configure_logs(settings: LogSettings) -> None:
     """Set up structlog and the standard library's logging to write to standard error."""
     if isinstance(sys.stderr, io.TextIOWrapper):  # JSON is UTF-8, whatever the locale says
@@ -34,7 +45,7 @@ def configure_logs(settings: LogSettings) -> None:
     structlog.configure(
         processors=[*_SHARED, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: Lines(sys.stderr),
         cache_logger_on_first_use=True,
     )
     # What libraries say through the standard library: one line each in the same form, warnings and worse only.

@@ -136,8 +136,8 @@ class EngineMachine:
             )
         refusals = self._refuse_waiting(lambda: EnginePutToSleep(f"{self.name} was put to sleep", retry_after=1))
         self._wake_wanted = False
+        self.serving.clear()  # what is still there is cut off, as asked
         if self.phase is READY or self.phase is WAKING:
-            self.serving.clear()  # the stop cuts them off, as asked
             return [*refusals, *self._stop()]
         return refusals
 
@@ -174,8 +174,9 @@ class EngineMachine:
 
     def _seen_stopped(self, event: e.SeenStopped) -> Commands:
         if self.phase is READY or self.phase is WAKING:
-            self.serving.clear()  # leases end with the program
-            self.instance = None
+            self.instance = (
+                None  # leases stay out: requests to a dead program break and leave, those to a paused one wait
+            )
         if self.phase is READY:
             self.phase = ASLEEP
             self._alarm += 1

@@ -151,7 +151,7 @@ async def _upload(call: Call, upstream: Upstream, answer_timeout: float) -> None
         elif data:
             upstream.write(data)
         if upstream.write_blocked is not None:
-            await upstream.writable()
+            await upstream.writable_within(answer_timeout)
         if not upstream.usable:
             return  # the answering side knows why
     if chunked:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from gateway.errors import GatewayExhausted
 from gateway.proxy.upstream import Broke, ConnectFailed, Pool
 from gateway.runtimes.base import Address
 
@@ -20,7 +21,7 @@ def probe_of(pool: Pool, path: str, host: str) -> Callable[[Address], Awaitable[
         try:
             async with asyncio.timeout(PATIENCE):
                 return await _ask(pool, address, head)
-        except (TimeoutError, ConnectFailed, Broke):
+        except (TimeoutError, ConnectFailed, Broke, GatewayExhausted):
             return False
 
     return ask

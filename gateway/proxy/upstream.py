@@ -7,12 +7,14 @@ must pass on: 1xx, trailers, upgrades, and whether the engine had said anything 
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections import deque
 from dataclasses import dataclass, field
 from typing import cast
 
 import httptools
 
+from gateway.errors import GatewayExhausted
 from gateway.runtimes.base import Address
 
 Headers = list[tuple[bytes, bytes]]
@@ -22,6 +24,8 @@ HIGH_WATER = 256 * 1024
 LARGE = 64 * 1024
 CONNECT_TIMEOUT = 5.0
 MOST_INFORMATIONAL = 32
+OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM})
+"""Failures to connect that say nothing about the engine."""
 
 
 class ConnectFailed(Exception):
@@ -248,6 +252,15 @@ class Upstream(asyncio.Protocol):
             self._break("did not begin to answer", late=True)
             self.abort()
 
+    async def writable_within(self, seconds: float) -> None:
+        """Like `writable`; an engine that takes nothing for so long is broken off as late."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.writable()
+        except TimeoutError:
+            self._break("stopped reading the request", late=True)
+            self.abort()
+
     async def answer(self) -> Answer:
         """The next head: of an informational answer (1xx, except 100), or else of the final one. Raises Broke."""
         while not self._informational:
@@ -281,6 +294,8 @@ class Upstream(asyncio.Protocol):
     async def _more(self) -> None:
         if self._broke is not None:
             raise self._broke
+        if self._lost:
+            raise Broke("closed the connection", heard=self._heard)
         self._waiter = self._loop.create_future()
         await self._waiter
 
@@ -345,13 +360,15 @@ class Pool:
         idle = self._idle.get(address)
         while idle:
             upstream = idle.pop()
+            if not idle:
+                del self._idle[address]
             if upstream.usable:
                 upstream.reused = True
                 return upstream
         return None
 
     async def connect(self, address: Address) -> Upstream:
-        """A new connection to the engine. Raises ConnectFailed."""
+        """A new connection to the engine. Raises ConnectFailed, and GatewayExhausted if the want is on our side."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -359,6 +376,8 @@ class Pool:
         except TimeoutError:
             raise ConnectFailed(f"no answer from {address} within {CONNECT_TIMEOUT:g} s") from None
         except OSError as error:
+            if error.errno in OURS:
+                raise GatewayExhausted(f"The gateway: {error.strerror}.", retry_after=1) from error
             raise ConnectFailed(f"{address}: {error.strerror or error}") from error
         return made
 

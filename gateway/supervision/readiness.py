@@ -20,8 +20,8 @@ SLOWEST_INTERVAL = 0.100
 SLOWING = 1.1
 
 
-async def until_ready(probe: Probe, address: Address) -> None:
-    """Return when `probe` says yes. One question at a time: every 10 ms at first, then slower, at most every 100 ms.
+async def until_ready(ask: Callable[[], Awaitable[bool]]) -> None:
+    """Return when `ask` says yes. One question at a time: every 10 ms at first, then slower, at most every 100 ms.
 
     The interval counts from question to question, so that a slow refusal does not add to it. Never gives up; the
     caller's alarm does.
@@ -31,7 +31,7 @@ async def until_ready(probe: Probe, address: Address) -> None:
     interval = EAGER_INTERVAL
     while True:
         asked = loop.time()
-        if await probe(address):
+        if await ask():
             return
         now = loop.time()
         if now > eager_until:

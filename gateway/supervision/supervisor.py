@@ -177,11 +177,11 @@ class Supervisor:
         await self._todo.join()
 
     def _after(self, commands: list[Command], event: e.Event | None = None) -> None:
-        if self.phase is not self._phase_seen:
-            self._phase_changed(event)
         if self.phase is not WAKING:
             self._give_up_probe()
         self._perform(commands)
+        if self.phase is not self._phase_seen:
+            self._phase_changed(event)
 
     # Commands
 
@@ -300,15 +300,19 @@ class Supervisor:
     def _begin_probe(self, attempt: int, tasks: asyncio.TaskGroup) -> None:
         self._give_up_probe()
         if self._address is not None and self.phase is WAKING:
-            self._probing = tasks.create_task(self._until_ready(attempt, self._address))
+            self._probing = tasks.create_task(self._until_ready(attempt))
 
-    async def _until_ready(self, attempt: int, address: Address) -> None:
+    async def _until_ready(self, attempt: int) -> None:
         try:
-            await until_ready(self._probe, address)
+            await until_ready(self._ask)
             self._probing = None
             self.tell(e.BecameReady(attempt))
         except Exception:  # ours; the start alarm ends the wait
             self._log.exception("engine.probe_broke")
+
+    async def _ask(self) -> bool:
+        """At the address known now: it may change while the engine runs, when its networks change."""
+        return self._address is not None and await self._probe(self._address)
 
     def _give_up_probe(self) -> None:
         if self._probing is not None:
@@ -338,8 +342,11 @@ class Supervisor:
             case Running():
                 self._note_running(seen)
                 self.tell(e.SeenRunning(seen.instance))
-            case NotRunning(reason):
+            case NotRunning(reason, exit_code):
+                crashed = self._machine.instance is not None and exit_code not in (0, None)
                 self.tell(e.SeenStopped(reason))
+                if crashed and self.phase is not FAILED:  # a failed start has its last words logged on its way
+                    await log_last_words(self.runtime, self._log)
             case _:
                 assert_never(seen)
         self.looked.set()
@@ -383,7 +390,10 @@ class Supervisor:
             case Phase.STOPPING:
                 self._log.info("engine.stopping", cause=cause, ready_for=after)
             case Phase.ASLEEP:
-                self._log.info("engine.asleep", cause=cause, after=after)
+                if isinstance(event, e.SeenStopped):  # not by us
+                    self._log.warning("engine.asleep", cause=cause, reason=event.reason, after=after)
+                else:
+                    self._log.info("engine.asleep", cause=cause, after=after)
             case Phase.FAILED:
                 self._log.error("engine.failed", reason=self.failure, failures=self._machine.failures, after=after)
         for waiter, phases in self._phase_waiters.items():

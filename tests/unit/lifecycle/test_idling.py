@@ -136,13 +136,23 @@ def test_an_engine_that_was_stopped_by_somebody_else_is_asleep() -> None:
     assert engine.arrives(1) == [StartEngine(), Alarm(60)]
 
 
-def test_leases_end_with_the_program_that_served_them() -> None:
+def test_leases_outlive_the_program_and_come_back_when_their_requests_have_noticed() -> None:
     engine = serving(1, 2)
     engine.tell(SeenStopped("exited with code 137"))
-    assert engine.machine.serving == set()
     assert engine.machine.instance is None
     assert engine.leaves(1) == []
     assert engine.arrives(3) == [StartEngine(), Alarm(60)]
+    assert engine.leaves(2) == []
+    assert engine.machine.serving == set()
+
+
+def test_a_paused_engine_goes_on_with_its_requests_and_is_not_idle_when_it_is_unpaused() -> None:
+    """`docker commit` pauses for a moment, and so do backups: a lease must survive that."""
+    engine = serving(1)
+    engine.tell(SeenStopped("is paused"))
+    engine.tell(SeenRunning("run-1"))
+    assert engine.answers() == [], "no idle alarm while a lease is out"
+    assert engine.leaves(1) == [Alarm(900)]
 
 
 def test_a_crash_while_serving_is_no_failed_start_and_needs_no_cool_down() -> None:

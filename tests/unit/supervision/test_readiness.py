@@ -53,7 +53,7 @@ def asked_at(ready_after: float, takes: Callable[[int], float] = lambda _: 0.0) 
         return loop.time() - began >= ready_after
 
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        runner.run(until_ready(probe, ADDRESS))
+        runner.run(until_ready(lambda: probe(ADDRESS)))
     return times
 
 
@@ -99,7 +99,7 @@ def test_asking_ends_when_the_asker_is_cancelled() -> None:
 
     async def give_up_after(seconds: float) -> None:
         async with asyncio.timeout(seconds):
-            await until_ready(never, ADDRESS)
+            await until_ready(lambda: never(ADDRESS))
 
     loop = ImpatientLoop()
     with asyncio.Runner(loop_factory=lambda: loop) as runner, pytest.raises(TimeoutError):
