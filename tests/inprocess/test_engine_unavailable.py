@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import json
 import threading
 
 import httpx
+import pytest
+import uvloop
 
 from gateway.errors import StartRefused
 from gateway.lifecycle.phases import Phase
@@ -110,3 +114,30 @@ def test_one_broken_engine_never_slows_another(standin: StandIn) -> None:
             for caller in callers:
                 caller.join()
             assert (gateway.engine("never").phase, gateway.engine("gone").phase) == (Phase.FAILED, Phase.FAILED)
+
+
+def test_an_engine_that_stops_reading_an_upload_is_504_and_frees_its_lease(standin: StandIn) -> None:
+    engine = Engine(standin.port, answer_timeout="300ms")
+    with running_gateway({"whisper": engine}) as gateway, gateway.client() as client:
+        answer = client.post("/stall", content=bytes(32 * 1024 * 1024))
+        assert (answer.status_code, answer.json()["code"]) == (504, "engine_answer_timeout")
+        assert gateway.is_free()
+
+
+def test_the_gateways_own_want_of_sockets_is_not_blamed_on_the_engine(
+    standin: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_gateway({"whisper": Engine(standin.port)}) as gateway, gateway.client() as client:
+        assert client.get("/hello").status_code == 200
+
+        async def no_descriptors(*_: object) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio.BaseEventLoop, "create_connection", no_descriptors)
+            patch.setattr(uvloop.Loop, "create_connection", no_descriptors, raising=False)
+            answer = client.post("/hello")
+        assert (answer.status_code, answer.json()["code"]) == (503, "gateway_exhausted")
+        assert answer.headers["retry-after"] == "1"
+        assert gateway.engine().phase is Phase.READY
+        assert client.post("/echo", content=b"all is well").content == b"all is well"

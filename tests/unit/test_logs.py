@@ -102,3 +102,14 @@ def test_a_locale_without_unicode_does_not_break_it() -> None:
 def test_what_is_not_unicode_does_not_break_it() -> None:
     """An engine may write anything into its log."""
     assert entries("early.info('x', line=b'\\xff'.decode(errors='surrogateescape'))")[0]["line"] == "\udcff"
+
+
+def test_a_line_that_cannot_be_written_is_dropped() -> None:
+    """A full disk, or a reader that has gone, must not stop an engine's wake."""
+    body = "early.info('lost'); early.error('lost too'); print('still here', flush=True); import os; os._exit(0)"
+    program = PROGRAM.format(settings={}, body=body)
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=writer, check=True)
+    os.close(writer)
+    assert done.stdout == b"still here\n"

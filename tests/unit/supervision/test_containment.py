@@ -289,3 +289,33 @@ async def test_a_runtime_that_does_not_answer_for_a_while_leaves_no_traces() -> 
         stage.clock.advance(900)
         await stage.reaches(ASLEEP)
         assert (stage.runtime.starts, stage.runtime.stops) == (0, 1)
+
+
+class DeadLog:
+    """A log whose reader has gone, and that tells so."""
+
+    def info(self, event: str, **_: Any) -> None:
+        raise BrokenPipeError(event)
+
+    warning = error = exception = info
+
+
+async def test_a_log_that_raises_takes_no_command_with_it() -> None:
+    async with staged() as stage:
+        stage.engine._log = DeadLog()
+        with pytest.raises(BrokenPipeError):
+            stage.engine.tell(WakeAsked())
+        await until(lambda: stage.runtime.starts == 1)
+
+
+async def test_an_engine_that_dies_by_itself_says_why(lines: Lines) -> None:
+    async with staged(running=True) as stage:
+        await stage.is_ready()
+        stage.runtime.lines = ["about to die"]
+        stage.runtime.crash(137)
+        await stage.reaches(ASLEEP)
+        await until(lambda: "engine.said" in events(lines))
+    (asleep,) = [line for line in lines if line["event"] == "engine.asleep"]
+    assert (asleep["log_level"], asleep["cause"]) == ("warning", "SeenStopped")
+    assert "137" in asleep["reason"]
+    assert [line["line"] for line in lines if line["event"] == "engine.said"][0] == "about to die"
