@@ -171,22 +171,6 @@ def test_the_rest_of_an_upload_is_not_a_request(raw: RawClient, stats: Stats) ->
     assert "/smuggled" not in stats.requests()
 
 
-def test_many_early_answers_leave_no_connection_behind(gateway: Gateway, stats: Stats) -> None:
-    """What was not sent is given up: an engine that reads no further keeps nothing open."""
-    before = stats()["open_connections"]
-
-    def upload() -> None:
-        with gateway.client() as client:
-            client.post("/early", content=blocks(2), headers={"content-length": str(2 * len(BLOCK))})
-
-    threads = [threading.Thread(target=upload) for _ in range(10)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    gateway.until(lambda: stats()["open_connections"] <= before, within=3)
-
-
 def test_an_upload_for_a_sleeping_engine_is_held_and_then_delivered(standin: StandIn) -> None:
     with running_gateway({"whisper": Engine(standin.port)}) as gateway, gateway.client() as client:
         gateway.on_loop(gateway.runtimes["whisper"].start_gate.clear)

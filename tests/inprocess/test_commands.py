@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from click.testing import Result
+from typer.testing import Result
 
 from gateway.errors import StartRefused
 from gateway.lifecycle.phases import Phase

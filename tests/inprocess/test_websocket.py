@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Close
 
 from gateway.lifecycle.phases import Phase
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
@@ -135,7 +136,7 @@ def test_an_engine_that_dies_ends_the_websocket_with_1011() -> None:
             client.send("die")
             with pytest.raises(ConnectionClosed) as closed:
                 client.recv(timeout=10)
-            assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1011, "the engine ended without saying why")
+            assert closed.value.rcvd == Close(1011, "the engine ended without saying why")
         gateway.until(gateway.is_free)
 
 
@@ -144,7 +145,7 @@ def test_an_engine_that_drops_the_connection_ends_the_websocket_with_1011(gatewa
         client.send("drop")
         with pytest.raises(ConnectionClosed) as closed:
             client.recv(timeout=10)
-        assert closed.value.rcvd.code == 1011
+        assert closed.value.rcvd == Close(1011, "the engine ended without saying why")
 
 
 def test_1011_arrives_though_the_client_still_sends(raw: RawClient) -> None:
@@ -193,8 +194,8 @@ def test_a_client_that_vanishes_frees_the_engine(gateway: Gateway, stats: Stats,
         assert raw.head().status == 101
         assert gateway.engine().serving == 1
         leave(raw)
-        gateway.until(gateway.is_free, within=0.9)
-        gateway.until(lambda: stats()["open_connections"] <= before, within=0.9)
+        gateway.until(gateway.is_free, within=3)
+        gateway.until(lambda: stats()["open_connections"] <= before, within=3)
 
 
 def test_a_websocket_keeps_its_engine_awake_and_no_longer(standin: StandIn) -> None:
@@ -214,7 +215,7 @@ def test_a_gateway_that_stops_ends_the_websocket_with_1012(standin: StandIn) -> 
         gateway.stop()
         with pytest.raises(ConnectionClosed) as closed:
             client.recv(timeout=10)
-        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1012, "the gateway is shutting down")
+        assert closed.value.rcvd == Close(1012, "the gateway is shutting down")
 
 
 def test_a_websocket_that_ends_while_the_gateway_drains_ends_as_usual(standin: StandIn) -> None:

@@ -20,7 +20,8 @@ def opened(gateway: Gateway, path: str = "/ws", host: str = "whisper.test", **op
     """A WebSocket through the gateway."""
     sock = socket.create_connection(("127.0.0.1", gateway.port))
     options = {"compression": None, "max_size": None, **options}
-    return connect(f"ws://{host}{path}", sock=sock, proxy=None, **options)
+    client: ClientConnection = connect(f"ws://{host}{path}", sock=sock, proxy=None, **options)
+    return client
 
 
 def text_frame(payload: bytes) -> bytes:

@@ -24,7 +24,7 @@ def every_error() -> list[type[GatewayError]]:
     while todo:
         kind = todo.pop()
         todo += kind.__subclasses__()
-        if kind is not errors.ConfigError and kind.__module__ == errors.__name__:
+        if not issubclass(kind, errors.ConfigError) and kind.__module__ == errors.__name__:
             found.append(kind)
     return found
 

@@ -37,10 +37,12 @@ class TinyEngine:
 async def tiny_engine(answer: bytes | Answering = OK) -> AsyncIterator[TinyEngine]:
     """Answers each head with these bytes, or as the function does."""
     engine = TinyEngine()
-    tasks: set[asyncio.Task[None] | None] = set()
+    tasks: set[asyncio.Task[None]] = set()
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.add(asyncio.current_task())
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
         engine.connections += 1
         engine.open.add(writer)
         try:

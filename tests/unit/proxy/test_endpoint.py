@@ -41,7 +41,7 @@ async def unreachable() -> AsyncIterator[Supervisor]:
 
 async def asked(endpoint: Endpoint, client: tuple[str, int] | None = ("127.0.0.1", 1)) -> list[dict[str, Any]]:
     """What the endpoint sends for a GET."""
-    scope = {
+    scope: dict[str, Any] = {
         "type": "http", "method": "GET", "path": "/x", "raw_path": b"/x", "gateway.target": b"/x", "client": client,
         "query_string": b"", "headers": [(b"host", b"a.test")], "extensions": {}, "http_version": "1.1",
     }  # fmt: skip

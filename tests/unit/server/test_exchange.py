@@ -55,7 +55,7 @@ async def test_some_answers_have_no_body(request_: bytes, status: int) -> None:
 async def test_head_and_first_bytes_are_one_write() -> None:
     wire = Wire(answering(start(200, LENGTH), body(b"ok")))
     written: list[bytes] = []
-    wire.transport.write = written.append  # type: ignore[method-assign]
+    wire.transport.write = written.append  # type: ignore[method-assign,assignment]
     await wire.hear(GET)
     assert len(written) == 1
 
