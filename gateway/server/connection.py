@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 import httptools
+import structlog
 
 from gateway.errors import BadRequestFraming, GatewayError, HeadTimeout, HeadTooLarge, ShuttingDown
 from gateway.refusals import refusal
@@ -34,6 +35,9 @@ _UPGRADABLE: Message = {**_EXTENSIONS, "gateway.upgrade": {}}
 _ASGI = {"version": "3.0", "spec_version": "2.4"}
 _FAULT_TEXT = "The request is not valid HTTP/1.1: {}."
 _HEAD_TEXT = "The request's head, or its trailers, are larger than {} bytes."
+
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,6 +413,7 @@ class Connection(asyncio.Protocol):
             self._say_no(error)
 
     def _say_no(self, error: GatewayError) -> None:
+        _log.info("connection.refused", client=self._client and self._client[0], error=error.code, reason=error.message)
         status, headers, body = refusal(error)
         lines = [b"%s: %s\r\n" % pair for pair in headers]
         self.write(b"".join([status_line(status), *lines, b"connection: close\r\n\r\n", body]))

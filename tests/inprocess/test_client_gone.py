@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 
@@ -145,6 +146,15 @@ def test_while_the_engine_wakes_and_its_upload_is_held_back(standin: StandIn) ->
             send_until_held_back(client, gateway)
             assert gateway.engine().waiting == 1
         gateway.until(gateway.is_free, BY_LOOKING)
+
+
+def test_a_client_whose_machine_vanishes_is_found_by_the_kernel(raw: RawClient, gateway: Gateway) -> None:
+    """It sends no end of its connection; a WebSocket of its would hold the engine awake for ever."""
+    assert raw.get().answer().status == 200
+    (connection,) = gateway.connections
+    sock = connection._transport.get_extra_info("socket")
+    assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
 
 
 def test_the_log_says_that_it_was_the_client(standin: StandIn) -> None:

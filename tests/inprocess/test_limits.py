@@ -111,6 +111,15 @@ def test_a_slow_head_is_408_and_a_connection_without_a_word_just_ends(hasty: Gat
         assert all(raw.ended() for raw in silent)
 
 
+def test_a_refusal_is_logged_with_its_reason(hasty: Gateway) -> None:
+    before = len(hasty.events("connection.refused"))
+    with hasty.raw() as raw:
+        assert raw.send("nonsense\r\n\r\n").answer().status == 400
+    entry = hasty.events("connection.refused")[before]
+    assert (entry["client"], entry["error"]) == ("127.0.0.1", "bad_request_framing")
+    assert "not valid HTTP/1.1" in entry["reason"]
+
+
 def test_a_head_that_drips_does_not_gain_time(hasty: Gateway) -> None:
     with hasty.raw() as raw:
         begun = time.monotonic()
