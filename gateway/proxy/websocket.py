@@ -88,7 +88,7 @@ async def _to_client(call: Call, upstream: Upstream, frames: FrameTracker) -> No
         more = True
         while more:
             data, more = await upstream.read()
-            frames.feed(data)
             await call.send({"type": "http.response.body", "body": data, "more_body": True})
+            frames.feed(data)  # now it is on its way; a send that is given up has sent nothing
     except Broke:
         return

@@ -9,7 +9,8 @@ Beside ASGI's own messages it understands, where `scope["extensions"]` says so:
 - `http.response.trailers`, as in the ASGI specification.
 
 When the client goes, the task that serves it is cancelled, with the message "client gone"; in an upgraded connection
-`receive` says `http.disconnect` after the last bytes instead, so that a closing handshake is not lost.
+`receive` says `http.disconnect` after the last bytes instead, so that a closing handshake is not lost, and the task is
+cancelled only if they cannot be delivered soon.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ Headers = list[tuple[bytes, bytes]]
 
 LARGE = 64 * 1024
 """Above this a copy costs more than a second write."""
+
+LAST_BYTES = 2.0
+"""Seconds to deliver what came through a tunnel before its client left."""
 
 CHUNKED, SIZED, UNTIL_CLOSE, NO_BODY, RAW = range(5)
 
@@ -100,7 +104,11 @@ class Exchange:
     def client_gone(self) -> None:
         self.disconnected = True
         self._wake()
-        if self.task is not None and not self.complete and not self.upgraded:
+        if self.task is None or self.complete:
+            return
+        if self.upgraded:
+            self._conn.loop.call_later(LAST_BYTES, self.task.cancel, "client gone")
+        else:
             self.task.cancel("client gone")
 
     def _wake(self) -> None:

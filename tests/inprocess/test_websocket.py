@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any
 
 import pytest
@@ -84,7 +85,7 @@ def test_frames_sent_before_a_sleeping_engine_agrees_are_not_lost(standin: Stand
 @pytest.mark.parametrize("together", [True, False])
 def test_an_upgrade_behind_another_request_waits_its_turn(raw: RawClient, *, together: bool) -> None:
     parts = [
-        b"GET /slow?ms=100 HTTP/1.1\r\nHost: whisper.test\r\n\r\n",
+        b"GET /slow?ms=500 HTTP/1.1\r\nHost: whisper.test\r\n\r\n",
         UPGRADE.format("/ws").encode(),
         text_frame(b"early"),
         text_frame(b"bird"),
@@ -196,6 +197,28 @@ def test_a_client_that_vanishes_frees_the_engine(gateway: Gateway, stats: Stats,
         leave(raw)
         gateway.until(gateway.is_free, within=3)
         gateway.until(lambda: stats()["open_connections"] <= before, within=3)
+
+
+@pytest.mark.parametrize("leave", [RawClient.close, RawClient.reset])
+def test_a_client_that_vanishes_frees_an_engine_that_reads_nothing(leave: Any) -> None:
+    """What the client sent last cannot be delivered; that must not hold the lease."""
+
+    def script(visit: Visit) -> None:
+        if visit.head():
+            visit.say(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+            over.wait(20)
+
+    over = threading.Event()
+    with staged(script) as stage:
+        stage.raw.send(UPGRADE.format("/ws"))
+        assert stage.raw.head().status == 101
+        (connection,) = stage.gateway.connections
+        while not connection._paused:
+            stage.raw.send(b"x" * 50_000)
+            stage.gateway.until(lambda: stage.raw.undelivered == 0)
+        leave(stage.raw)
+        stage.gateway.until(stage.gateway.is_free, within=8)
+        over.set()
 
 
 def test_a_websocket_keeps_its_engine_awake_and_no_longer(standin: StandIn) -> None:
