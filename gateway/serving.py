@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import functools
 import resource
+import signal
 import socket
 import sys
 from typing import cast
@@ -17,7 +18,8 @@ import uvicorn
 from gateway.app import App, create_app
 from gateway.config import Config
 from gateway.config.hosts import Listen
-from gateway.server.connection import Connection, Limits
+from gateway.server.connection import Connection
+from gateway.server.limits import Limits
 from gateway.server.sweeper import Sweeper
 
 BACKLOG = 4096
@@ -28,7 +30,11 @@ _log = structlog.get_logger()
 
 
 def serve(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT, then drain. Raises OSError if an address cannot be listened on."""
+    """Serve until SIGTERM or SIGINT, then drain. Raises OSError if an address cannot be listened on.
+
+    SIGHUP, which means "reload" to many a script, would end the process without a drain: it does nothing.
+    """
+    signal.signal(signal.SIGHUP, lambda *_: None)  # not SIG_IGN, which engines that are processes would inherit
     settings = config.gateway
     settle_allocator()
     raise_file_limit()

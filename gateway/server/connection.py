@@ -4,48 +4,37 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import unquote
 
 import httptools
 import structlog
 
 from gateway.errors import BadRequestFraming, GatewayError, HeadTimeout, HeadTooLarge, ShuttingDown
 from gateway.refusals import refusal
-from gateway.server.exchange import Exchange, Headers, Message, status_line
-from gateway.server.head import check_head, head_without_upgrade, origin_form
+from gateway.server.exchange import Exchange, Headers, status_line
+from gateway.server.head import head_without_upgrade, wants_tunnel
+from gateway.server.limits import (
+    HIGH_WATER,
+    KEEP_ALIVE,
+    LINGER,
+    MOST_DROPPED,
+    MOST_PIPELINED,
+    MOST_QUEUED,
+    STALL,
+    Limits,
+)
+from gateway.server.outgoing import Outgoing
+from gateway.server.scope import request_scope, shared_scope
 from gateway.server.sweeper import Sweeper, peer_has_gone
 
 if TYPE_CHECKING:
     from uvicorn import Config
     from uvicorn.server import ServerState
 
-HIGH_WATER = 256 * 1024
-"""Bytes that may wait in memory, each way, before the sender is held back."""
-KEEP_ALIVE = 75.0
-STALL = 300.0
-"""Seconds without a byte, in the middle of a body, after which a client counts as gone."""
-LINGER = 30.0
-"""Seconds for which a client may go on sending after it has been told no."""
-MOST_PIPELINED = 32
-
-_EXTENSIONS: Message = {"gateway.informational": {}, "gateway.abort": {}, "http.response.trailers": {}}
-_UPGRADABLE: Message = {**_EXTENSIONS, "gateway.upgrade": {}}
-_ASGI = {"version": "3.0", "spec_version": "2.4"}
 _FAULT_TEXT = "The request is not valid HTTP/1.1: {}."
+_QUEUE_TEXT = f"More than {MOST_QUEUED} requests were sent without waiting for an answer."
 _HEAD_TEXT = "The request's head, or its trailers, are larger than {} bytes."
-
-
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """head: bytes of a request head. head_timeout: seconds for it to arrive."""
-
-    head: int = 32 * 1024
-    head_timeout: float = 30.0
 
 
 def _new_parser(connection: Connection) -> httptools.HttpRequestParser:
@@ -54,7 +43,7 @@ def _new_parser(connection: Connection) -> httptools.HttpRequestParser:
     return parser
 
 
-class Connection(asyncio.Protocol):
+class Connection(Outgoing):
     """Built by uvicorn's server for each accepted socket."""
 
     def __init__(
@@ -67,14 +56,12 @@ class Connection(asyncio.Protocol):
         limits: Limits,
         sweeper: Sweeper,
     ) -> None:
-        self.loop = _loop or asyncio.get_running_loop()
-        self.write_blocked: asyncio.Future[None] | None = None
+        super().__init__(_loop or asyncio.get_running_loop())
         self._app = config.loaded_app
         self._state: Any = server_state
         self._app_state = app_state
         self._limits = limits
         self._sweeper = sweeper
-        self._transport: asyncio.Transport
         self._parser = _new_parser(self)
         self._url = b""
         self._headers: Headers = []
@@ -92,19 +79,16 @@ class Connection(asyncio.Protocol):
         self._tunnelled: Exchange | None = None  # has asked for an upgrade: all further bytes are its own
         self._after_upgrade = b""
         self._paused = False
-        self._closing = False
+        self._dropped = 0  # bytes
         self._deadline: float | None = None
         self._last_read = 0.0
-        self._blocked_since = 0.0
 
     # Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
         self._transport.set_write_buffer_limits(high=HIGH_WATER)
-        peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
-        self._client = tuple(peer[:2]) if isinstance(peer, tuple) else None
-        self._server = tuple(own[:2]) if isinstance(own, tuple) else None
+        self._shared_scope = shared_scope(transport, self._app_state)
         self._last_read = self.loop.time()
         self._deadline = self._last_read + self._limits.head_timeout
         self._state.connections.add(self)
@@ -118,28 +102,6 @@ class Connection(asyncio.Protocol):
         self._queue.clear()
         if self._exchange is not None:
             self._exchange.client_gone()
-
-    def pause_writing(self) -> None:
-        self._blocked_since = self.loop.time()
-        self.write_blocked = self.loop.create_future()
-
-    def resume_writing(self) -> None:
-        if self.write_blocked is not None:
-            self.write_blocked.set_result(None)
-            self.write_blocked = None
-
-    async def writable(self) -> None:
-        """Wait while the client is slower than we are. Whoever gives up waiting leaves the others undisturbed."""
-        while self.write_blocked is not None:
-            await asyncio.shield(self.write_blocked)
-
-    def write(self, data: bytes) -> None:
-        if not self._closing:
-            self._transport.write(data)
-
-    def writelines(self, parts: list[bytes]) -> None:
-        if not self._closing:
-            self._transport.writelines(parts)
 
     @property
     def date(self) -> bytes:
@@ -163,16 +125,16 @@ class Connection(asyncio.Protocol):
     def sweep(self, now: float) -> None:
         """Once a second: overdue heads, stalled bodies, readers that do not read, and peers gone unnoticed."""
         exchange = self._exchange
-        if self._deadline is not None and now > self._deadline:
+        if self._is_not_read(now):
+            self._abort()
+        elif self._closing:
+            return
+        elif self._deadline is not None and now > self._deadline:
             if self._in_head and exchange is None and not self._lingering:
                 self._refuse(HeadTimeout(f"The request's head took longer than {self._limits.head_timeout:g} s."))
             else:
                 self._close()
-        elif self.write_blocked is not None and now > self._blocked_since + STALL:
-            self._abort()
-        elif exchange is None:
-            return
-        elif self._is_forsaken(exchange, now):
+        elif exchange is not None and self._is_forsaken(exchange, now):
             self._abort()
 
     def _is_forsaken(self, exchange: Exchange, now: float) -> bool:
@@ -186,10 +148,15 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _resume(self) -> None:
-        if self._paused and not self._closing and len(self._queue) < MOST_PIPELINED:
+        if self._paused and not self._closing and len(self._queue) < MOST_PIPELINED and self._held() < HIGH_WATER:
             self._paused = False
             self._last_read = self.loop.time()
             self._transport.resume_reading()
+
+    def _held(self) -> int:
+        """Bytes of bodies that nobody has taken yet: of the request being answered, and of those behind it."""
+        held = self._exchange.held if self._exchange is not None else 0
+        return held + sum([waiting.held for waiting in self._queue]) if self._queue else held
 
     def _linger(self) -> None:
         """All is said, but the client still sends.
@@ -204,19 +171,20 @@ class Connection(asyncio.Protocol):
         if self._transport.can_write_eof():
             self._transport.write_eof()
 
-    def _close(self) -> None:
-        self._closing = True
-        self._transport.close()
-
     def _abort(self) -> None:
-        self._closing = True
-        self._transport.abort()
+        self._break_off(in_body=self._exchange is not None and self._exchange.ends_with_connection)
+
+    def _drop(self, size: int) -> None:
+        self._dropped += size
+        if self._dropped > MOST_DROPPED:
+            self._abort()
 
     # Bytes in
 
     def data_received(self, data: bytes) -> None:
         self._last_read = self.loop.time()
         if self._lingering or self._refusing is not None:
+            self._drop(len(data))
             return
         if self._tunnelled is not None:
             self._tunnel(self._tunnelled, data)
@@ -234,7 +202,7 @@ class Connection(asyncio.Protocol):
         arriving = self._arriving
         if self._head_bytes > self._limits.head and (self._in_head or arriving is not None):
             self._refuse(HeadTooLarge(_HEAD_TEXT.format(self._limits.head)))
-        elif arriving is not None and arriving.held > HIGH_WATER and not arriving.complete:
+        elif (arriving is not None or self._queue) and self._held() > HIGH_WATER:
             self._pause()
 
     def _tunnel(self, exchange: Exchange, data: bytes) -> None:
@@ -284,7 +252,7 @@ class Connection(asyncio.Protocol):
             self._arriving.trailers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        if self._parser.should_upgrade() and not self._wants_tunnel():
+        if self._parser.should_upgrade() and not wants_tunnel(self._parser, self._headers):
             self._ignored_upgrade = True
             return
         try:
@@ -305,50 +273,23 @@ class Connection(asyncio.Protocol):
                 self._deadline = self._last_read + KEEP_ALIVE
             self._arriving = None
 
-    def _wants_tunnel(self) -> bool:
-        """For CONNECT too, which is refused when its head is checked. HTTP/1.0 has no upgrades (RFC 9110, 7.8)."""
-        if self._parser.get_method() == b"CONNECT":
-            return True
-        websocket = any(name == b"upgrade" and value.lower() == b"websocket" for name, value in self._headers)
-        return websocket and self._parser.get_http_version() == "1.1"
-
     def _begin_exchange(self) -> None:
         self._in_head = False
         parser, headers = self._parser, self._headers
-        method: str = parser.get_method().decode("ascii")
-        version: str = parser.get_http_version()
         limit = self._limits.head  # the sum is only needed when the bytes at hand could hold a head so large
         if (
             self._head_bytes + self._piece > limit
             and len(self._url) + sum([len(n) + len(v) + 4 for n, v in headers]) > limit
         ):
             raise HeadTooLarge(_HEAD_TEXT.format(self._limits.head))
-        has_body = check_head(method, version, headers)
-        target = origin_form(self._url, method, headers)
-        raw_path, _, query = target.partition(b"?")
-        path = raw_path.decode("ascii")
+        scope, has_body = request_scope(self._shared_scope, parser, self._url, headers)
+        if len(self._queue) >= MOST_QUEUED:
+            raise BadRequestFraming(_QUEUE_TEXT)
         upgrade = parser.should_upgrade()
-        if upgrade and has_body:
-            raise BadRequestFraming("A request to upgrade the connection cannot have a body.")
-        scope: Message = {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": version,
-            "server": self._server,
-            "client": self._client,
-            "scheme": "http",
-            "root_path": "",
-            "method": method,
-            "path": unquote(path) if "%" in path else path,
-            "raw_path": raw_path,
-            "query_string": query,
-            "gateway.target": target,
-            "headers": headers,
-            "state": self._app_state.copy(),
-            "extensions": _UPGRADABLE if upgrade else _EXTENSIONS,
-        }
         expects = (
-            has_body and version == "1.1" and any(n == b"expect" and v.lower() == b"100-continue" for n, v in headers)
+            has_body
+            and scope["http_version"] == "1.1"
+            and any(n == b"expect" and v.lower() == b"100-continue" for n, v in headers)
         )
         keep_alive = parser.should_keep_alive() and not upgrade and not self._stopping
         exchange = Exchange(self, scope, keep_alive=keep_alive, has_body=has_body, expects_continue=expects)
@@ -373,12 +314,14 @@ class Connection(asyncio.Protocol):
 
     def body_taken(self) -> None:
         """Part of a body was taken; read on if that made room."""
-        if self._paused and self._exchange is not None and self._exchange.held < HIGH_WATER:
+        if self._paused:
             self._resume()
 
     def answered(self, exchange: Exchange, *, abort: bool) -> None:
         """The answer is out, or was cut."""
-        if abort or self._closing:
+        if self._closing:
+            return
+        if abort:
             self._abort()
             return
         self._state.total_requests += 1
@@ -413,7 +356,8 @@ class Connection(asyncio.Protocol):
             self._say_no(error)
 
     def _say_no(self, error: GatewayError) -> None:
-        _log.info("connection.refused", client=self._client and self._client[0], error=error.code, reason=error.message)
+        client = self._shared_scope["client"]
+        _log.info("connection.refused", client=client and client[0], error=error.code, reason=error.message)
         status, headers, body = refusal(error)
         lines = [b"%s: %s\r\n" % pair for pair in headers]
         self.write(b"".join([status_line(status), *lines, b"connection: close\r\n\r\n", body]))

@@ -92,6 +92,11 @@ class Exchange:
         """The client's next bytes are what we wait for."""
         return not self.body_complete and not self._expects_continue
 
+    @property
+    def ends_with_connection(self) -> bool:
+        """Nothing but the connection's end tells the client where the answer ends (RFC 9112 section 6.3, rule 8)."""
+        return self.started and self._framing == UNTIL_CLOSE
+
     def feed(self, data: bytes) -> None:
         self._body.append(data)
         self._size += len(data)

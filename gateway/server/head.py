@@ -16,7 +16,8 @@ from gateway.errors import BadRequestFraming, HeadTooLarge
 Headers = list[tuple[bytes, bytes]]
 
 MOST_HEADERS = 200
-_HOST = re.compile(rb"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+# The lengths are those of a DNS name and of an IPv6 address. Other parts remember the hostnames they have seen.
+_HOST = re.compile(rb"(?:[A-Za-z0-9_.-]{1,255}|\[[0-9A-Fa-f:.]{1,45}\])(?::[0-9]{1,5})?")
 
 
 def check_head(method: str, version: str, headers: Headers) -> bool:
@@ -49,6 +50,18 @@ def check_head(method: str, version: str, headers: Headers) -> bool:
     if encodings > 1:
         raise BadRequestFraming("The request has more than one Transfer-Encoding header.")
     return body
+
+
+def wants_tunnel(parser: httptools.HttpRequestParser, headers: Headers) -> bool:
+    """Whether what follows the head is no HTTP, so that the parser has to stop. Other upgrades are ignored.
+
+    True for CONNECT too, which is refused when its head is checked. HTTP/1.0 has no upgrades (RFC 9110 section 7.8).
+    """
+    if parser.get_method() == b"CONNECT":
+        return True
+    websocket = any(name == b"upgrade" and value.lower() == b"websocket" for name, value in headers)
+    version: str = parser.get_http_version()
+    return websocket and version == "1.1"
 
 
 def head_without_upgrade(parser: httptools.HttpRequestParser, target: bytes, headers: Headers) -> bytes:

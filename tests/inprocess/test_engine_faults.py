@@ -96,6 +96,14 @@ def test_an_answer_that_breaks_off_never_looks_complete(raw: RawClient, how: str
         raw.answer()
 
 
+@pytest.mark.parametrize("how", ["reset", "cut"])
+def test_nor_does_it_where_only_the_end_of_the_connection_tells(raw: RawClient, how: str) -> None:
+    """A client of HTTP/1.0 takes any end in order for the answer's."""
+    raw.send(f"GET /{how}?when=body&framing=chunked HTTP/1.0\r\nHost: whisper.test\r\n\r\n")
+    with pytest.raises(ConnectionResetError):
+        raw.rest()
+
+
 def test_an_answer_until_the_end_of_the_connection_is_not_complete_when_it_is_reset() -> None:
     def script(visit: Visit) -> None:
         if visit.head():

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from gateway.server.connection import MOST_PIPELINED
+from gateway.server.limits import MOST_PIPELINED, MOST_QUEUED
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
 from tests.fixtures.raw_client import RawClient
 from tests.fixtures.standin import StandIn
@@ -104,22 +104,26 @@ def test_the_head_behind_a_large_body_is_not_taken_for_a_large_head(gateway: Gat
 
 
 def test_many_small_requests_before_an_unfinished_one_are_not_a_large_head(raw: RawClient) -> None:
-    raw.send(GET.format("x") * 1000 + "GET /hello HTTP/1.1\r\n")
-    for _ in range(1000):
+    raw.send(GET.format("x") * 200 + "GET /hello HTTP/1.1\r\n")
+    for _ in range(200):
         assert target(raw) == "/headers?x"
     assert raw.send("Host: whisper.test\r\n\r\n").answer().status == 200
 
 
-def test_a_flood_of_pipelined_requests_is_held_back(standin: StandIn) -> None:
-    """While a few dozen requests wait for their turn the client is not read any further, however fast it sends."""
+def test_a_flood_of_pipelined_requests_is_held_back_and_then_refused(standin: StandIn) -> None:
+    """While a few dozen requests wait for their turn the client is not read any further, however fast it sends.
+
+    What one piece holds beyond that is kept up to a limit. Whoever exceeds it gets the answers that are due first.
+    """
     with running_gateway({"whisper": Engine(standin.port)}) as gateway, gateway.raw() as client:
         client.get().answer()
         (connection,) = gateway.connections
         flood = threading.Thread(target=client.send, args=(GET.format("x") * 60_000,))
         flood.start()
-        for _ in range(100):
-            assert client.answer().status == 200
+        while (status := client.answer().status) == 200:
             assert gateway.on_loop(lambda: connection._paused or len(connection._queue) < MOST_PIPELINED)
+            assert gateway.on_loop(lambda: len(connection._queue) <= MOST_QUEUED)
+        assert status == 400
         client.socket.shutdown(socket.SHUT_RDWR)
         flood.join()
 

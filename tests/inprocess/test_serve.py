@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -88,6 +90,24 @@ def test_sigterm_ends_it_without_a_traceback_even_with_clients_and_engines_at_wo
     text = gateway.log.read_text()
     assert "Traceback" not in text
     assert [json.loads(line)["event"] for line in text.splitlines()][-1] == "gateway.stopped"
+
+
+def test_sighup_does_not_end_it(serve: Serve) -> None:
+    gateway = serve()
+    first = get(gateway, "/instance").json()["id"]
+    with RawClient(gateway.port).get("/slow?ms=300") as client:
+        gateway.until("whisper", serving=1)
+        assert gateway.process is not None
+        gateway.process.send_signal(signal.SIGHUP)
+        assert client.answer().status == 200
+    assert get(gateway, "/instance").json()["id"] == first
+
+
+def test_an_engine_that_is_a_process_still_hears_sighup(serve: Serve) -> None:
+    gateway = serve()
+    pid = get(gateway, "/instance").json()["pid"]
+    os.kill(pid, signal.SIGHUP)
+    gateway.until("whisper", phase="asleep")
 
 
 @pytest.mark.parametrize("which", ["listen", "admin"])

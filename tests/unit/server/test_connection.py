@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.server.connection import HIGH_WATER, KEEP_ALIVE, LINGER, MOST_PIPELINED, STALL
+from gateway.server.limits import HIGH_WATER, KEEP_ALIVE, LINGER, MOST_PIPELINED, STALL
 from tests.unit.server.wire import GET, Message, Wire, answering, body, start
 
 pytestmark = pytest.mark.anyio

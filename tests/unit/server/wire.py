@@ -11,7 +11,8 @@ from typing import Any
 
 from uvicorn.server import ServerState
 
-from gateway.server.connection import Connection, Limits
+from gateway.server.connection import Connection
+from gateway.server.limits import Limits
 from gateway.server.sweeper import Sweeper
 
 Message = dict[str, Any]
@@ -21,13 +22,17 @@ GET = b"GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n"
 
 
 class Remembering(asyncio.Transport):
-    """written: all that was sent. paused: whether reading is. ended: half-closed, closed, aborted or not."""
+    """written: all that was sent. paused: whether reading is. ended: half-closed, closed, aborted or not.
+
+    unsent: bytes of it that the client has not taken, as far as a test says so.
+    """
 
     def __init__(self) -> None:
         super().__init__({"peername": ("203.0.113.7", 1234), "sockname": ("127.0.0.1", 8890)})
         self.written = b""
         self.paused = False
         self.ended: str | None = None
+        self.unsent = 0
 
     def write(self, data: Any) -> None:
         self.written += data
@@ -55,6 +60,9 @@ class Remembering(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return self.ended in ("closed", "aborted")
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         pass
