@@ -37,6 +37,13 @@ _ONLY_IN_HEADS = frozenset(
 )  # fmt: skip
 """What a trailer must not say (RFC 9110 section 6.5.1), beside the above: it would come after it was decided upon."""
 
+_ONLY_IN_ANSWER_HEADS = frozenset(
+    {
+        b"set-cookie", b"www-authenticate", b"location", b"retry-after", b"date", b"age", b"expires", b"vary",
+    }
+)  # fmt: skip
+"""Likewise, in an answer."""
+
 _KEPT_FROM_CONNECTION = frozenset({b"host", b"content-length", b"authorization"})
 """A Connection header that names these is mistaken or hostile: they say what the request is."""
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
@@ -93,12 +100,13 @@ def request_head(scope: Mapping[str, Any], peer: Peer, identity: bytes, *, upgra
             continue
         elif name == b"content-length":
             value = b"%d" % int(value)  # noqa: PLW2901 - leading zeros mean octal to somebody
-        elif name.startswith(b"x") or b"forwarded" in name or b"remote" in name:
-            plain = name.replace(b"_", b"-")
-            if plain in FROM_PROXIES or plain.startswith(b"x-forwarded-"):
-                if peer.trusted and plain == name:
-                    forwarded[name] = forwarded[name] + b", " + value if name in forwarded else value
+        elif b"_" in name:
+            if _is_reserved(name.replace(b"_", b"-")):
                 continue
+        elif name in FROM_PROXIES or name.startswith(b"x-forwarded-"):
+            if peer.trusted:
+                forwarded[name] = forwarded[name] + b", " + value if name in forwarded else value
+            continue
         head += (name, b": ", value, b"\r\n")
     head += _provenance(forwarded, peer, host)
     head += (b"via: ", via, b"\r\nx-request-id: ", identity, b"\r\n")
@@ -108,6 +116,11 @@ def request_head(scope: Mapping[str, Any], peer: Peer, identity: bytes, *, upgra
     return b"".join(head)
 
 
+def _is_reserved(name: bytes) -> bool:
+    """Whether a header of this name is written by us, or kept to this connection."""
+    return name in HOP_BY_HOP or name in FROM_PROXIES or name == b"content-length" or name.startswith(b"x-forwarded-")
+
+
 def request_trailers(trailers: Headers) -> bytes:
     """The trailers of a request as they go to the engine. A framework that takes them for headers is not fooled."""
     return b"".join([b"%s: %s\r\n" % (name, value) for name, value in trailers if _is_for_trailers(name)])
@@ -115,9 +128,7 @@ def request_trailers(trailers: Headers) -> bytes:
 
 def _is_for_trailers(name: bytes) -> bool:
     plain = name.replace(b"_", b"-")
-    return not (
-        plain in HOP_BY_HOP or plain in _ONLY_IN_HEADS or plain in FROM_PROXIES or plain.startswith(b"x-forwarded-")
-    )
+    return plain not in _ONLY_IN_HEADS and not _is_reserved(plain)
 
 
 def _provenance(forwarded: dict[bytes, bytes], peer: Peer, host: bytes) -> list[bytes]:
@@ -144,6 +155,15 @@ def answer_headers(headers: Headers, identity: bytes, *, informational: bool = F
     if not informational and not any([n == b"x-request-id" for n, _ in kept]):
         kept.append((b"x-request-id", identity))
     return kept
+
+
+def answer_trailers(trailers: Headers) -> Headers:
+    """The trailers of an engine's answer as they go to the client."""
+    return [
+        (name, value)
+        for name, value in trailers
+        if _is_for_trailers(name) and name.replace(b"_", b"-") not in _ONLY_IN_ANSWER_HEADS
+    ]
 
 
 def upgrade_headers(headers: Headers, identity: bytes) -> Headers:

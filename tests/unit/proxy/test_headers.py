@@ -15,6 +15,7 @@ from gateway.proxy.headers import (
     Headers,
     Peer,
     answer_headers,
+    answer_trailers,
     has_body,
     request_head,
     request_id,
@@ -118,6 +119,18 @@ def test_a_proxys_word_is_dropped_if_it_is_spelled_as_a_proxy_would_not(name: by
     assert b"spoofed" not in b"".join(value for _, value in sent([(name, b"spoofed")], PROXY))
 
 
+@pytest.mark.parametrize("peer", [STRANGER, PROXY])
+@pytest.mark.parametrize("name", sorted(HOP_BY_HOP | {b"content-length"}))
+def test_a_name_that_frames_is_not_passed_in_another_spelling(name: bytes, peer: Peer) -> None:
+    """WSGI and CGI turn both spellings into one variable."""
+    for spelled in {name.replace(b"-", b"_"), name.replace(b"-", b"_", 1)} - {name}:
+        assert values(sent([(spelled, b"5")], peer), spelled) == []
+
+
+def test_other_names_may_hold_underscores() -> None:
+    assert values(sent([(b"x_mine", b"1")]), b"x_mine") == [b"1"]
+
+
 def test_what_we_say_of_a_stranger() -> None:
     headers = sent([])
     assert values(headers, b"x-forwarded-for") == [b"203.0.113.7"]
@@ -190,6 +203,12 @@ def test_ids_differ_and_a_strangers_is_not_used() -> None:
 @pytest.mark.parametrize("name", sorted(FROM_PROXIES | HOP_BY_HOP | {b"host", b"content-length", b"cookie"}))
 def test_a_trailer_cannot_say_what_a_head_must(name: bytes) -> None:
     assert request_trailers([(name, b"x"), (name.replace(b"-", b"_"), b"x"), (b"x-check", b"1")]) == b"x-check: 1\r\n"
+
+
+@pytest.mark.parametrize("name", [*sorted(HOP_BY_HOP), b"content-length", b"set-cookie", b"location", b"x-request-id"])
+def test_nor_can_a_trailer_of_an_answer(name: bytes) -> None:
+    trailers = [(name, b"x"), (name.replace(b"-", b"_"), b"x"), (b"x-check", b"1")]
+    assert answer_trailers(trailers) == [(b"x-check", b"1")]
 
 
 # to the client
