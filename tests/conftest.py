@@ -45,4 +45,5 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+pytest.register_assert_rewrite("tests.fixtures")  # so that their failures say what was compared
 pytest_plugins = ["tests.fixtures.docker"]
