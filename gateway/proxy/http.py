@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import EngineAnswerTimeout, EngineBroke, EngineTrouble
-from gateway.proxy.headers import answer_headers, has_body, request_trailers
+from gateway.proxy.headers import answer_headers, answer_trailers, has_body, request_trailers
 from gateway.proxy.upstream import Answer, Broke, Pool, Upstream
 from gateway.runtimes.base import Address
 
@@ -120,7 +120,8 @@ async def relay(call: Call, upstream: Upstream, answer: Answer) -> int:
         await call.send({"type": "gateway.abort"})
         raise AnswerCut(broke.reason, answer.status) from broke
     if wants_trailers:
-        await call.send({"type": "http.response.trailers", "headers": upstream.trailers, "more_trailers": False})
+        trailers = answer_trailers(upstream.trailers)
+        await call.send({"type": "http.response.trailers", "headers": trailers, "more_trailers": False})
     return answer.status
 
 

@@ -129,6 +129,13 @@ def test_chunks_that_make_no_sense_cut_the_answer() -> None:
         assert (failed["error"], failed["status"]) == ("answer_cut", 200)
 
 
+def test_trailers_that_only_a_head_may_say_do_not_reach_the_client() -> None:
+    head = b"HTTP/1.1 200 OK\r\nTrailer: X-Check\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n"
+    with staged(saying(head + b"Set-Cookie: a=b\r\nX-Check: 1\r\nConnection: close\r\nLocation: /x\r\n\r\n")) as stage:
+        answer = stage.answer()
+        assert (answer.body, answer.trailers) == (b"ok", [("x-check", "1")])
+
+
 def test_trailers_without_end_cut_the_answer() -> None:
     def script(visit: Visit) -> None:
         if visit.head():
