@@ -12,6 +12,7 @@ from gateway.clock import Clock
 from gateway.config import Config
 from gateway.config.schema import EngineSpec
 from gateway.control.api import control_app
+from gateway.control.guard import NearbyOnly
 from gateway.proxy.endpoint import Endpoint
 from gateway.proxy.http import Message, Receive, Send
 from gateway.proxy.probe import probe_of
@@ -39,14 +40,19 @@ class App:
         settings = config.gateway
         self._portal = settings.portal
         self._control: Any = control_app(fleet, settings.portal)
+        self._at_portal: Any = self._control
+        if not settings.listen.is_loopback:
+            self._at_portal = NearbyOnly(self._control, settings.trusted_proxies)
         routes = Routes((host, engine) for engine in fleet.all for host in engine.spec.hosts)
         self._proxy = Endpoint(routes, pool, settings.trusted_proxies, settings.log.requests)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
-        elif scope["server"] == self.admin or (self._portal and host_of(scope) == self._portal):
+        elif scope["server"] == self.admin:
             await self._control(scope, receive, send)
+        elif self._portal and host_of(scope) == self._portal:
+            await self._at_portal(scope, receive, send)
         else:
             await self._proxy(scope, receive, send)
 

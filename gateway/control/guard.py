@@ -1,13 +1,17 @@
-"""Keeps web pages from steering the gateway through somebody's browser.
+"""Keeps strangers, and web pages in somebody's browser, from steering the gateway.
 
 A page on any site can make a browser send a request to a loopback address, by its number (cross-site request forgery)
 or under a name of its own that it lets point there (DNS rebinding). Browsers say in Sec-Fetch-Site and Origin where a
 request comes from, and in Host which name was used.
+
+Without a browser, anybody can write the portal's hostname into a request. The control API has no passwords, so on an
+address that is open to the network it is for this machine and for trusted proxies.
 """
 
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -27,9 +31,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (error := self._objection(scope)):
-            status, headers, body = refusal(error, dict(scope))
-            await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
+            await _refuse(error, scope, send)
             return
         await self._app(scope, receive, send)
 
@@ -46,6 +48,33 @@ class Guard:
         if origin is not None and (not host or normal_host(origin.partition(b"://")[2]) != host):
             return Forbidden("This came from a page of another site.")
         return None
+
+
+class NearbyOnly:
+    """Middleware: refuses with 403 whoever is neither on this machine nor one of the trusted networks."""
+
+    def __init__(self, app: ASGIApp, trusted: Iterable[str]) -> None:
+        self._app = app
+        self._networks = [ipaddress.ip_network(text) for text in trusted]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not (scope["client"] and self._is_near(scope["client"][0])):
+            text = "The control API is for this machine, and for proxies named in `gateway.trusted_proxies`."
+            await _refuse(Forbidden(text), scope, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _is_near(self, peer: str) -> bool:
+        address = ipaddress.ip_address(peer)
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:  # IPv4 on a socket for both
+            address = address.ipv4_mapped
+        return address.is_loopback or any(address in network for network in self._networks)
+
+
+async def _refuse(error: GatewayError, scope: Scope, send: Send) -> None:
+    status, headers, body = refusal(error, dict(scope))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _is_own_number(host: str) -> bool:

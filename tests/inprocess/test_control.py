@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ import pytest
 from gateway.errors import RuntimeTrouble
 from gateway.lifecycle.events import SleepAsked, WakeAsked
 from gateway.lifecycle.phases import Phase
+from gateway.proxy.http import Message
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
 from tests.fixtures.standin import StandIn
 
@@ -335,6 +337,39 @@ def test_an_engines_host_has_no_control_api(own: Gateway) -> None:
         assert client.get("/api/engines").json() == {"error": "no such path"}  # the engine's own words
         assert client.post("/api/engines/other/wake").status_code == 404
     assert own.runtimes["other"].starts == 0
+
+
+async def status_for(gateway: Gateway, client: tuple[str, int], server: tuple[str, int]) -> int:
+    """What somebody at this address is answered, who asks for the portal: tests themselves only come by loopback."""
+    said: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    scope = {
+        "type": "http", "method": "GET", "path": "/api/engines", "raw_path": b"/api/engines", "query_string": b"",
+        "headers": [(b"host", PORTAL.encode())], "client": client, "server": server, "root_path": "",
+    }  # fmt: skip
+    await gateway.app(scope, receive, send)
+    status: int = said[0]["status"]
+    return status
+
+
+def test_the_portal_on_an_open_address_is_for_this_machine_and_trusted_proxies(standin: StandIn) -> None:
+    settings = {"listen": "0.0.0.0:1", "trusted_proxies": ["10.0.0.0/8"], "portal": PORTAL}
+    with running_gateway({"whisper": Engine(standin.port)}, **settings) as gateway:
+
+        def asked(address: str, server: tuple[str, int]) -> int:
+            asking = status_for(gateway, (address, 1), server)
+            return asyncio.run_coroutine_threadsafe(asking, gateway.loop).result(10)
+
+        open_to_all = ("192.168.1.2", gateway.port)
+        assert [asked(peer, open_to_all) for peer in ("127.0.0.1", "10.1.2.3", "192.168.1.5")] == [200, 200, 403]
+        assert asked("192.168.1.5", ("127.0.0.1", gateway.admin_port)) == 200  # can only be this machine's own
+        assert httpx.get(f"{gateway.url}/healthz", headers={"host": PORTAL}).status_code == 200
 
 
 def test_a_gateway_without_a_portal_has_none_for_clients(standin: StandIn) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.control.guard import Guard
+from gateway.control.guard import Guard, NearbyOnly
 
 pytestmark = pytest.mark.anyio
 
@@ -81,11 +81,51 @@ async def test_an_origin_needs_a_name_to_agree_with() -> None:
     assert not await passes("POST", ("origin", "null"))
 
 
+TRUSTED = ["10.0.0.0/8", "2001:db8::/32"]
+
+
+async def is_near(client: tuple[str, int] | None) -> bool:
+    """Whether somebody at this address gets through; if not, it must be told 403 and why."""
+    reached: list[str] = []
+    sent: list[Any] = []
+
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+        reached.append("app")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/api", "query_string": b"", "headers": [], "client": client}
+    await NearbyOnly(app, TRUSTED)(scope, None, send)  # type: ignore[arg-type]
+    assert bool(reached) is not bool(sent)
+    if sent:
+        assert sent[0]["status"] == 403
+        assert b"trusted_proxies" in sent[1]["body"]
+    return bool(reached)
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1", "10.1.2.3", "::ffff:10.1.2.3", "2001:db8::7"]
+)
+async def test_this_machine_and_trusted_proxies_are_near(address: str) -> None:
+    assert await is_near((address, 1))
+
+
+@pytest.mark.parametrize("address", ["192.168.1.5", "11.0.0.1", "::ffff:192.168.1.5", "2001:db9::7", "fe80::1%eth0"])
+async def test_the_rest_of_the_world_is_not(address: str) -> None:
+    assert not await is_near((address, 1))
+
+
+async def test_a_peer_without_an_address_is_not_near() -> None:
+    assert not await is_near(None)
+
+
 async def test_what_is_no_http_passes() -> None:
     reached: list[str] = []
 
     async def app(scope: Any, _receive: Any, _send: Any) -> None:
         reached.append(scope["type"])
 
-    await Guard(app, None)({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
-    assert reached == ["lifespan"]
+    for guard in (Guard(app, None), NearbyOnly(app, [])):
+        await guard({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
+    assert reached == ["lifespan", "lifespan"]
