@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -135,6 +137,31 @@ def test_a_wrong_file_is_told_before_anything_is_listened_on(tmp_path: Path) -> 
     result = command("serve", "--config", config)
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
+
+
+def test_it_recovers_from_more_connections_than_it_may_have(serve: Serve) -> None:
+    """Those beyond are closed at once, without a busy loop; the others are served, and so is everybody afterwards."""
+    gateway = serve()
+    get(gateway, "/hello")
+    assert gateway.process is not None
+    resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (64, 64))
+    for _ in range(2):
+        crowd = [RawClient(gateway.port) for _ in range(200)]
+        assert crowd[-1].ended()
+        assert crowd[0].get().answer().status == 200
+        for client in crowd:
+            client.close()
+        assert wait_for_an_answer(gateway) == 200
+
+
+def wait_for_an_answer(gateway: GatewayProcess) -> int:
+    """The gateway may need a moment to hear that connections have ended."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            return get(gateway, "/hello").status_code
+        except httpx.TransportError:
+            assert time.monotonic() < deadline
 
 
 def resident(gateway: GatewayProcess) -> int:
