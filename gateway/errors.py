@@ -187,19 +187,32 @@ class GatewayExhausted(GatewayError):
 
 
 class RuntimeTrouble(GatewayError):
+    """`message` is for operators: it may name paths, programs and containers. `public` is a clause that may be told to
+    anybody.
+    """
+
     status, code, title = 503, "runtime_trouble", "The engine's runtime could not do it"
+    public: str = "could not be managed by its runtime"
+
+    def __init__(self, message: str, *, retry_after: float | None = None, public: str | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
+        if public is not None:
+            self.public = public
 
 
 class EngineMissing(RuntimeTrouble):
     status, code, title = 503, "engine_missing", "What should be started does not exist"
+    public = "does not exist yet"
 
 
 class RuntimeUnavailable(RuntimeTrouble):
     status, code, title = 503, "runtime_unavailable", "The engine's runtime does not answer"
+    public = "cannot be reached at the moment"
 
 
 class StartRefused(RuntimeTrouble):
     status, code, title = 503, "start_refused", "The engine's runtime refused to start it"
+    public = "was refused by its runtime"
 
 
 class IllegalEvent(GatewayError):

@@ -10,6 +10,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+PORT_TAKEN = "needs a port that is taken"
+"""A refusal's reason for the public: which port, and whose it is, are the operator's business."""
+
 
 class Address(NamedTuple):
     """Where an engine accepts TCP connections, as seen from the gateway."""

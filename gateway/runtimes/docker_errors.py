@@ -16,6 +16,7 @@ import requests.exceptions
 import urllib3.exceptions
 
 from gateway.errors import EngineMissing, RuntimeTrouble, RuntimeUnavailable, StartRefused
+from gateway.runtimes.base import PORT_TAKEN
 
 FOREIGN = (
     docker.errors.DockerException,
@@ -39,6 +40,8 @@ HINTS = {
     errno.EACCES: "the gateway's user may not use its socket; add it to the group `docker`",
 }
 
+SIGNS_OF_A_TAKEN_PORT = ("port is already allocated", "address already in use")
+
 
 def translated(error: BaseException) -> RuntimeTrouble:
     """Our exception for one of FOREIGN."""
@@ -53,7 +56,8 @@ def _refusal(status: int, words: str) -> RuntimeTrouble:
         return RuntimeUnavailable(f"is run by Docker, which cannot be asked: {words}")
     if status == 404 and "no such container" in words.lower():
         return EngineMissing(f"was refused by Docker: {words}")
-    return StartRefused(f"was refused by Docker: {words}")
+    public = PORT_TAKEN if any(sign in words for sign in SIGNS_OF_A_TAKEN_PORT) else None
+    return StartRefused(f"was refused by Docker: {words}", public=public)
 
 
 def _why_unavailable(error: BaseException) -> str:
