@@ -38,6 +38,7 @@ from gateway.runtimes.docker_stack import (
 )
 from gateway.runtimes.docker_state import PAUSED, ContainerState
 from gateway.runtimes.hints import Hints
+from gateway.runtimes.log_lines import last_lines
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -59,6 +60,7 @@ class DockerRuntime:
         self._host = host
         self._target: DockerTarget = spec.docker
         self._port = spec.port
+        self._start_seconds = spec.start_timeout
         self._stop_seconds = math.ceil(spec.stop_timeout)
         self._hints = Hints()
         host.attach(self._hints, self._concerned)
@@ -82,7 +84,8 @@ class DockerRuntime:
             await self._host.call(partial(self._bring_up_now, member=member, stack=stack))
         seen = await self._look(stack)
         if isinstance(seen, NotRunning):
-            raise StartRefused(f"{seen.reason} right after its start")
+            words = f"{seen.reason} right after its start"
+            raise StartRefused(words, public=words)
         return seen
 
     async def stop(self) -> None:
@@ -111,11 +114,10 @@ class DockerRuntime:
             return []
         try:
             stack = await self._stack()
-            text = await self._host.call(partial(self._logs_now, container=stack[-1].container, tail=tail))
+            written = await self._host.call(partial(self._logs_now, container=stack[-1].container, tail=tail))
         except EngineMissing:
             return []
-        lines = text.removesuffix("\n").split("\n") if text else []
-        return [line.removesuffix("\r") for line in lines[-tail:]]
+        return last_lines(written, tail)
 
     async def aclose(self) -> None:
         self._host.claims.release(self.name)
@@ -219,6 +221,8 @@ class DockerRuntime:
         return client.inspect_container(owner) if mode == "container" and owner else facts
 
     def _bring_up_now(self, client: APIClient, member: Member, stack: Stack) -> None:
+        from gateway.runtimes.docker_calls import start_container  # noqa: PLC0415 - imports the SDK
+
         container = member.container
         with self._host.claims.lock(container):
             if not self._host.claims.holds(self.name, container):
@@ -228,9 +232,9 @@ class DockerRuntime:
                 client.unpause(state.id)
             elif state.restarting:  # waits for its next attempt, minutes perhaps: try now
                 client.stop(state.id, timeout=0)
-                client.start(state.id)
+                start_container(client, state.id, self._start_seconds)
             elif not state.running and not self._has_run_for_others(state, container, stack):
-                client.start(state.id)
+                start_container(client, state.id, self._start_seconds)
 
     def _has_run_for_others(self, state: ContainerState, container: str, stack: Stack) -> bool:
         """A preparation that another engine relies on now must not be made again under it."""
@@ -251,6 +255,7 @@ class DockerRuntime:
     def _others_hold(self, container: str) -> bool:
         return self._host.claims.others_hold(self.name, container)
 
-    def _logs_now(self, client: APIClient, container: str, tail: int) -> str:
-        state = ContainerState.of(self._facts_now(client, container))
-        return client.logs(state.id, tail=tail).decode("utf-8", errors="replace")
+    def _logs_now(self, client: APIClient, container: str, tail: int) -> bytes:
+        from gateway.runtimes.docker_calls import read_logs  # noqa: PLC0415 - imports the SDK
+
+        return read_logs(client, self._facts_now(client, container), tail)

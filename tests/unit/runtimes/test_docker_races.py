@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
 
 from gateway.config.schema import EngineSpec
 from gateway.runtimes.base import Running
@@ -22,6 +23,8 @@ class SlowDocker:
     """Unlike the real one it answers `inspect` while a start is under way; Podman may, too."""
 
     base_url = "http+docker://localhost"
+    api_version = "1.47"
+    timeout = 30
 
     def __init__(self) -> None:
         self.running: dict[str, bool] = {"engine": False, "db": False}
@@ -38,11 +41,17 @@ class SlowDocker:
             "HostConfig": {"NetworkMode": "host"},
         }
 
-    def start(self, name: str) -> None:
+    def post(self, url: str, timeout: float) -> requests.Response:
+        """A start, which is the only thing asked for like this."""
+        name = url.split("/")[-2]
+        assert (url.rsplit("/", maxsplit=1)[-1], timeout) == ("start", 60)
         self.starting.set()
         assert self.may_start.wait(10)
         self.calls.append(f"start {name}")
         self.running[name] = True
+        done = requests.Response()
+        done.status_code = 204
+        return done
 
     def stop(self, name: str, timeout: int) -> None:
         self.calls.append(f"stop {name} within {timeout}")

@@ -1,0 +1,85 @@
+"""What a Docker does only on a bad day: take minutes for a start, or hand out a log without a line break in it."""
+
+from __future__ import annotations
+
+import asyncio
+import tracemalloc
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.config.schema import EngineSpec
+from gateway.errors import RuntimeUnavailable
+from gateway.runtimes.base import Running
+from gateway.runtimes.docker import DockerRuntime
+from gateway.runtimes.docker_host import DockerHost
+from gateway.runtimes.log_lines import LONGEST_LINE
+from tests.contract.scripted_docker import ScriptedDocker, frame
+
+pytestmark = [
+    pytest.mark.anyio,
+    # The SDK does not close the socket of a connection that fails; Python does, and says so.
+    pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+]
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+async def daemon(tmp_path: Path) -> AsyncIterator[ScriptedDocker]:
+    async with ScriptedDocker(tmp_path / "docker.sock") as daemon:
+        yield daemon
+
+
+def runtime_at(daemon: ScriptedDocker, start_timeout: float = 60) -> DockerRuntime:
+    """Its Docker has a second for each call, as it otherwise has half a minute."""
+    host = DockerHost(environment=daemon.environment, answer_seconds=1)
+    spec = EngineSpec(hosts=("x.test",), docker={"container": "engine"}, port=8000, start_timeout=start_timeout)
+    return DockerRuntime(host, "engine", spec)
+
+
+async def test_docker_may_take_as_long_for_a_start_as_the_engine(daemon: ScriptedDocker) -> None:
+    daemon.starting = lambda: asyncio.sleep(1.5)
+    runtime = runtime_at(daemon)
+    assert isinstance(await runtime.start(), Running)
+    await runtime.aclose()
+
+
+async def test_docker_may_not_take_for_ever_for_a_start(daemon: ScriptedDocker) -> None:
+    given_up = asyncio.Event()
+    daemon.starting = given_up.wait
+    runtime = runtime_at(daemon, start_timeout=0.5)
+    with pytest.raises(RuntimeUnavailable, match="did not answer in time"):
+        await runtime.start()
+    given_up.set()
+    await runtime.aclose()
+
+
+@pytest.mark.parametrize("kind", ["frames", "terminal"])
+async def test_a_log_without_line_breaks_takes_little_memory(daemon: ScriptedDocker, kind: str) -> None:
+    daemon.tty, daemon.running = kind == "terminal", True
+    part = b"12% " * (MIB // 4)
+    parts = [part] * 64 + [b"\nlast\n"]
+    daemon.logs = parts if daemon.tty else [frame(part) for part in parts]
+    runtime = runtime_at(daemon)
+    tracemalloc.start()
+    try:
+        line, last = await runtime.logs(20)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(line) == LONGEST_LINE
+    assert last == "last"
+    assert peak < 24 * MIB
+    await runtime.aclose()
+
+
+async def test_frames_come_in_any_portions(daemon: ScriptedDocker) -> None:
+    wire = frame(b"one\ntw") + frame(b"") + frame(b"o\n", stream=2) + frame(b"three\n")
+    daemon.logs = [wire[at : at + 3] for at in range(0, len(wire), 3)]
+    runtime = runtime_at(daemon)
+    assert await runtime.logs(20) == ["one", "two", "three"]
+    assert await runtime.logs(2) == ["two", "three"]
+    await runtime.aclose()
