@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator
 
 
@@ -20,14 +21,16 @@ class Hints:
         for bell in self._bells:
             bell.set()
 
-    async def listen(self) -> AsyncGenerator[None, None]:
-        """Yields at once, then after every ring; never ends by itself."""
+    async def listen(self, every: float | None = None) -> AsyncGenerator[None, None]:
+        """Yields at once, then after every ring, and after so many seconds without one; never ends by itself."""
         bell = asyncio.Event()
         bell.set()
         self._bells.add(bell)
         try:
             while True:
-                await bell.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(every):
+                        await bell.wait()
                 bell.clear()
                 yield
         finally:

@@ -7,40 +7,45 @@ in `state_dir/engines/NAME.json`, watches it, and stops it. Its output goes to `
 from __future__ import annotations
 
 import asyncio
-import errno
+import contextlib
 import os
 import signal
-import socket
-import subprocess
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import BinaryIO
 
 from gateway.config.schema import EngineSpec, ProcessTarget
-from gateway.errors import RuntimeTrouble, StartRefused
+from gateway.errors import RuntimeTrouble, RuntimeUnavailable, StartRefused
 from gateway.runtimes.base import Address, NotRunning, Observation, Running
 from gateway.runtimes.hints import Hints
 from gateway.runtimes.process_life import ProcessLife
 from gateway.runtimes.process_log import ProcessLog
-from gateway.runtimes.process_record import ProcessRecord, kernel_start, load_record
+from gateway.runtimes.process_record import ProcessRecord, load_record
+from gateway.runtimes.process_spawn import refuse_taken_port, spawn
+from gateway.runtimes.state_folder import StateFolder
 
 KILL_PATIENCE = 5.0
 """Seconds until a killed process must be gone; longer only if the kernel cannot end it."""
+
+LOOK_SECONDS = 60.0
+"""Who watches is told to look again after so long, also if nothing has happened: a look keeps the log short."""
+
+OUTDATED = NotRunning("runs with settings that have changed")
+"""Of a program that an earlier gateway started. The next start puts the engine as it is configured now in its place."""
 
 
 class ProcessRuntime:
     """One engine's command. `spec.process` must be set."""
 
-    def __init__(self, name: str, spec: EngineSpec, state_dir: Path) -> None:
+    def __init__(self, name: str, spec: EngineSpec, folder: StateFolder) -> None:
         if spec.process is None:
             raise ValueError(f"engine {name} has no command")
         self.name = name
         self._target: ProcessTarget = spec.process
         self._stop_timeout = spec.stop_timeout
         self._address = Address("127.0.0.1", spec.port)
-        self._record_path = state_dir / "engines" / f"{name}.json"
-        self._log = ProcessLog(state_dir / "engines" / f"{name}.log")
+        self._folder = folder
+        self._record_path = folder.path / "engines" / f"{name}.json"
+        self._log = ProcessLog(folder.path / "engines" / f"{name}.log")
         self._hints = Hints()
         self._life: ProcessLife | None = None
         self._last: NotRunning | None = None
@@ -51,16 +56,62 @@ class ProcessRuntime:
 
     async def start(self) -> Running:
         life = self._current()
+        if life is not None and not self._is_as_configured(life):
+            await self._end(life)
+            life = self._current()
         if life is None:
             refuse_taken_port(self._address)
-            life = self._follow(self._spawn())
+            life = self._follow(self._remember(spawn(self._target, self._address.port, self._log)))
             self._hints.ring()
         return self._running(life)
 
     async def stop(self) -> None:
+        if (life := self._current()) is not None:
+            await self._end(life)
+
+    async def inspect(self) -> Observation:
+        self._folder.hold(self)
+        await asyncio.to_thread(self._log.keep_short)
         life = self._current()
-        if life is None:
-            return
+        if life is not None:
+            return self._running(life) if self._is_as_configured(life) else OUTDATED
+        if self._last is not None:
+            return self._last
+        return NotRunning("no longer runs" if load_record(self._record_path) else "was never started")
+
+    def watch(self) -> AsyncIterator[None]:
+        with contextlib.suppress(RuntimeUnavailable):
+            self._current()  # so that the end of an adopted process is noticed
+        return self._hints.listen(every=LOOK_SECONDS)
+
+    async def logs(self, tail: int) -> list[str]:
+        return await asyncio.to_thread(self._log.tail, tail)
+
+    async def aclose(self) -> None:
+        if self._life is not None:
+            self._life.close()
+            self._life = None
+        self._folder.release(self)
+
+    # inside
+
+    def _current(self) -> ProcessLife | None:
+        """The process that runs now, be it ours or one that an earlier gateway started.
+
+        Raises RuntimeUnavailable while another gateway uses the state directory: then it is that one's.
+        """
+        self._folder.hold(self)
+        if self._life is not None:
+            self._life.check()
+        elif (record := load_record(self._record_path)) and record.alive():
+            self._follow(record)
+        return self._life
+
+    def _is_as_configured(self, life: ProcessLife) -> bool:
+        """Not if an earlier gateway started it, with another configuration."""
+        return life.record.runs(self._target, self._address.port)
+
+    async def _end(self, life: ProcessLife) -> None:
         for number, patience in ((signal.SIGTERM, self._stop_timeout), (signal.SIGKILL, KILL_PATIENCE)):
             try:
                 life.signal(number)
@@ -70,36 +121,6 @@ class ProcessRuntime:
             if life.ended.done():
                 return
         raise RuntimeTrouble(f"does not end, though its process {life.record.pid} was killed")
-
-    async def inspect(self) -> Observation:
-        life = self._current()
-        if life is not None:
-            return self._running(life)
-        if self._last is not None:
-            return self._last
-        return NotRunning("no longer runs" if load_record(self._record_path) else "was never started")
-
-    def watch(self) -> AsyncIterator[None]:
-        self._current()  # so that the end of an adopted process is noticed
-        return self._hints.listen()
-
-    async def logs(self, tail: int) -> list[str]:
-        return await asyncio.to_thread(self._log.tail, tail)
-
-    async def aclose(self) -> None:
-        if self._life is not None:
-            self._life.close()
-            self._life = None
-
-    # inside
-
-    def _current(self) -> ProcessLife | None:
-        """The process that runs now, be it ours or one that an earlier gateway started."""
-        if self._life is not None:
-            self._life.check()
-        elif (record := load_record(self._record_path)) and record.alive():
-            self._follow(record)
-        return self._life
 
     def _follow(self, record: ProcessRecord) -> ProcessLife:
         life = ProcessLife(record, on_end=self._ended)
@@ -114,37 +135,9 @@ class ProcessRuntime:
     def _running(self, life: ProcessLife) -> Running:
         return Running(life.record.instance, self._address, max(0.0, time.time() - life.record.since))
 
-    def _spawn(self) -> ProcessRecord:
-        """Run the command in a session of its own, so that a Ctrl-C for the gateway is none for the engine."""
-        command = [word.replace("{port}", str(self._address.port)) for word in self._target.command]
-        directory = self._target.directory
-        if directory is not None and not directory.is_dir():
-            raise StartRefused(f"should run in the folder {directory}, which does not exist")
-        with self._open_log() as log:
-            try:
-                process = subprocess.Popen(  # noqa: S603 - the command is the operator's own, from the configuration
-                    command,
-                    cwd=directory,
-                    env=os.environ | self._target.environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
-            except (OSError, ValueError) as error:
-                raise StartRefused(explain_refusal(error, command[0])) from error
-        process.returncode = 0  # ProcessLife reaps it; Popen shall neither do that, nor warn that it still runs
-        return self._remember(process.pid)
-
-    def _open_log(self) -> BinaryIO:
-        try:
-            return self._log.open()
-        except OSError as error:
-            raise StartRefused(f"has no place for its log in the state directory: {error.strerror}") from error
-
     def _remember(self, pid: int) -> ProcessRecord:
         """A process that nobody could find again must not run: if it cannot be written down, it is ended."""
-        record = ProcessRecord(pid, kernel_start(pid) or "", time.time())
+        record = ProcessRecord.of(pid, self._target, self._address.port)
         try:
             record.save(self._record_path)
         except OSError as error:
@@ -152,27 +145,3 @@ class ProcessRuntime:
             os.waitpid(pid, 0)
             raise StartRefused(f"could not be noted in the state directory: {error.strerror}") from error
         return record
-
-
-def refuse_taken_port(address: Address) -> None:
-    """Another program on the engine's port would be taken for the engine. Raises StartRefused."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address.host, address.port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise StartRefused(f"needs port {address.port}, which another program uses") from error
-
-
-def explain_refusal(error: OSError | ValueError, program: str) -> str:
-    """Why the system did not run the command, as a clause."""
-    match error:
-        case FileNotFoundError():
-            return f"could not be run: there is no program {program!r} (or what its first line asks for)"
-        case PermissionError():
-            return f"could not be run: {program!r} is not executable, or may not be run by this user"
-        case OSError():
-            return f"could not be run: {program!r}: {error.strerror or error}"
-        case _:
-            return f"could not be run: {program!r}: {error}"

@@ -7,25 +7,46 @@ process was started, as the kernel tells it, and the boot it was started in, it 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
+import secrets
 import subprocess
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from gateway.config.schema import ProcessTarget
 
 PROC = Path("/proc")
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessRecord:
-    """pid: also the id of its process group. started: see `kernel_start`. since: wall-clock time of the start."""
+    """pid: also the id of its process group. started: see `kernel_start`. since: wall-clock time of the start.
+
+    port, settings: what it was started with, see `settings_hash`; absent from the records of earlier versions.
+    """
 
     pid: int
     started: str
     since: float
+    port: int = 0
+    salt: str = ""
+    settings: str = ""
+
+    @classmethod
+    def of(cls, pid: int, target: ProcessTarget, port: int) -> ProcessRecord:
+        """For a process that was started just now."""
+        salt = secrets.token_hex(16)
+        return cls(pid, kernel_start(pid) or "", time.time(), port, salt, settings_hash(target, salt))
 
     @property
     def instance(self) -> str:
         return f"{self.pid}-{self.started.rpartition(':')[2]}"
+
+    def runs(self, target: ProcessTarget, port: int) -> bool:
+        """Whether it was started with these settings."""
+        return self.port == port and self.settings == settings_hash(target, self.salt)
 
     def alive(self) -> bool:
         """Whether this very process still runs."""
@@ -38,6 +59,7 @@ class ProcessRecord:
     def save(self, path: Path) -> None:
         """Replaces the file in one step. Raises OSError."""
         fresh = path.with_suffix(".new")
+        fresh.touch(mode=0o600)
         fresh.write_text(json.dumps(asdict(self)))
         fresh.replace(path)
 
@@ -46,9 +68,16 @@ def load_record(path: Path) -> ProcessRecord | None:
     """What `save` wrote; None for a missing or unusable file."""
     try:
         told = json.loads(path.read_text())
-        return ProcessRecord(int(told["pid"]), str(told["started"]), float(told["since"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        settings = int(told.get("port", 0)), str(told.get("salt", "")), str(told.get("settings", ""))
+        return ProcessRecord(int(told["pid"]), str(told["started"]), float(told["since"]), *settings)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def settings_hash(target: ProcessTarget, salt: str) -> str:
+    """Tells whether two commands are the same, and nothing of what they are: the environment may hold secrets."""
+    settings = [salt, target.command, target.environment, str(target.directory)]
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def kernel_start(pid: int) -> str | None:

@@ -20,6 +20,17 @@ async def docker_rig(standin_image: str) -> AsyncIterator[DockerRig]:
         await rig.close()
 
 
+@pytest.fixture
+async def process_rig(tmp_path: Path) -> AsyncIterator[ProcessRig]:
+    """Only local processes; the engine is prepared."""
+    rig = ProcessRig(tmp_path)
+    await rig.prepare()
+    try:
+        yield rig
+    finally:
+        await rig.close()
+
+
 MEMORY, PROCESS = pytest.param("memory"), pytest.param("process")
 DOCKER = pytest.param("docker", marks=pytest.mark.docker)
 

@@ -22,6 +22,8 @@ from gateway.runtimes.docker import DockerRuntime
 from gateway.runtimes.docker_host import DockerHost
 from gateway.runtimes.memory import MemoryRuntime
 from gateway.runtimes.process import ProcessRuntime
+from gateway.runtimes.process_record import kernel_start
+from gateway.runtimes.state_folder import StateFolder
 from tests.fixtures.docker import STANDIN_IMAGE
 from tests.fixtures.standin import STANDIN
 
@@ -101,10 +103,24 @@ class MemoryRig(Rig):
         self.hush()
 
 
+ANOTHER_GATEWAY = """
+import asyncio, sys
+from pathlib import Path
+from gateway.config.schema import EngineSpec
+from gateway.runtimes.process import ProcessRuntime
+from gateway.runtimes.process_record import kernel_start
+from gateway.runtimes.process_record import kernel_start
+from gateway.runtimes.state_folder import StateFolder
+spec = EngineSpec.model_validate_json(sys.argv[2])
+asyncio.run(ProcessRuntime("engine", spec, StateFolder(Path(sys.argv[1]))).start())
+"""
+
+
 class ProcessRig(Rig):
     def __init__(self, state_dir: Path) -> None:
         super().__init__()
         self.state_dir = state_dir
+        self.folder = StateFolder(state_dir)
 
     async def prepare(self, **settings: str | int) -> None:
         with socket.socket() as free:
@@ -117,8 +133,15 @@ class ProcessRig(Rig):
         self.port = port
 
     def make(self, stop_timeout: float) -> ProcessRuntime:
-        spec = EngineSpec(hosts=("x.test",), process=self.target, port=self.port, stop_timeout=stop_timeout)
-        return ProcessRuntime("engine", spec, self.state_dir)
+        return ProcessRuntime("engine", self.spec(stop_timeout), self.folder)
+
+    def spec(self, stop_timeout: float = 2) -> EngineSpec:
+        return EngineSpec(hosts=("x.test",), process=self.target, port=self.port, stop_timeout=stop_timeout)
+
+    async def start_in_another_gateway(self) -> None:
+        """By a process that has ended since, as after a restart of the gateway: not our child."""
+        words = ["-W", "error", "-c", ANOTHER_GATEWAY, str(self.state_dir), self.spec().model_dump_json()]
+        await asyncio.to_thread(subprocess.run, [sys.executable, *words], check=True)
 
     def pid(self) -> int:
         import json
@@ -239,6 +262,20 @@ async def accepts(address: Address) -> bool:
     writer.close()
     await writer.wait_closed()
     return True
+
+
+def exists(pid: int) -> bool:
+    """Whether there is such a process, be it a zombie."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def gone(pid: int) -> bool:
+    """Ended; whoever is its parent now may take its time to reap it."""
+    return kernel_start(pid) is None
 
 
 def is_not_running(seen: Observation) -> bool:

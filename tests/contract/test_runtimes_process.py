@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import socket
-import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +19,10 @@ from gateway.errors import RuntimeTrouble, StartRefused
 from gateway.runtimes import process_life, process_record
 from gateway.runtimes.base import NotRunning, Running
 from gateway.runtimes.process import ProcessRuntime
-from tests.contract.rigs import ProcessRig, Watch, accepts, is_not_running, until
+from gateway.runtimes.state_folder import StateFolder
+from tests.contract.rigs import ProcessRig, Watch, accepts, exists, gone, is_not_running, until
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def process_rig(tmp_path: Path) -> AsyncIterator[ProcessRig]:
-    rig = ProcessRig(tmp_path)
-    await rig.prepare()
-    try:
-        yield rig
-    finally:
-        await rig.close()
-
-
-def exists(pid: int) -> bool:
-    """Whether there is such a process, be it a zombie."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def content(path: Path) -> str:
@@ -213,108 +192,12 @@ async def test_workers_do_not_outlive_a_program_that_crashed(process_rig: Proces
 
 async def test_workers_of_an_adopted_program_end_with_it(process_rig: ProcessRig, tmp_path: Path) -> None:
     process_rig.target = {"command": python(WITH_WORKER, str(tmp_path / "worker"))}
-    await _start_in_another_gateway(process_rig)
+    await process_rig.start_in_another_gateway()
     worker = int(await written(tmp_path / "worker"))
     later = process_rig.runtime()
     assert isinstance(await later.inspect(), Running)
     await later.stop()
     await until(lambda: gone(worker))
-
-
-async def gone(pid: int) -> bool:
-    """Ended; whoever is its parent now may take its time to reap it."""
-    return process_record.kernel_start(pid) is None
-
-
-# a gateway that comes after
-
-
-ANOTHER_GATEWAY = """
-import asyncio, sys
-from pathlib import Path
-from gateway.config.schema import EngineSpec
-from gateway.runtimes.process import ProcessRuntime
-spec = EngineSpec.model_validate_json(sys.argv[2])
-asyncio.run(ProcessRuntime("engine", spec, Path(sys.argv[1])).start())
-"""
-
-
-async def _start_in_another_gateway(rig: ProcessRig) -> None:
-    """Started by a process that has ended since, as after a restart of the gateway: not our child."""
-    spec = EngineSpec(hosts=("x.test",), process=rig.target, port=rig.port)
-    words = [sys.executable, "-W", "error", "-c", ANOTHER_GATEWAY, str(rig.state_dir), spec.model_dump_json()]
-    await asyncio.to_thread(subprocess.run, words, check=True)
-
-
-async def test_what_an_earlier_gateway_started_is_adopted_watched_and_stopped(process_rig: ProcessRig) -> None:
-    await _start_in_another_gateway(process_rig)
-    runtime = process_rig.runtime()
-    watch = Watch(runtime)
-    seen = await watch.until(lambda seen: isinstance(seen, Running))
-    assert isinstance(seen, Running)
-    assert (await runtime.start()).instance == seen.instance
-    await until(lambda: accepts(seen.address))
-    await runtime.stop()
-    assert await runtime.inspect() == NotRunning("ended, and only its parent knows how")
-    assert not await accepts(seen.address)
-    assert (await runtime.start()).instance != seen.instance
-
-
-async def test_the_crash_of_an_adopted_program_is_noticed_promptly(process_rig: ProcessRig) -> None:
-    await _start_in_another_gateway(process_rig)
-    watch = Watch(process_rig.runtime())
-    await watch.until(lambda seen: isinstance(seen, Running))
-    killed = time.monotonic()
-    await process_rig.kill()
-    await watch.until(is_not_running)
-    assert time.monotonic() - killed < 0.9
-
-
-async def test_what_ended_while_no_gateway_looked_does_not_run(process_rig: ProcessRig) -> None:
-    await _start_in_another_gateway(process_rig)
-    pid = process_rig.pid()
-    await process_rig.kill()
-    await until(lambda: gone(pid))
-    runtime = process_rig.runtime()
-    assert await runtime.inspect() == NotRunning("no longer runs")
-    await runtime.stop()
-    await runtime.start()
-
-
-@pytest.fixture
-def bystander() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is none of ours, at the head of its own group."""
-    process = subprocess.Popen(["sleep", "60"], start_new_session=True)
-    yield process
-    process.kill()
-    process.wait()
-
-
-@pytest.mark.parametrize("change", ["other-start", "other-boot", "dead"])
-async def test_a_process_id_that_was_given_to_somebody_else_is_never_touched(
-    process_rig: ProcessRig, bystander: subprocess.Popen[bytes], change: str
-) -> None:
-    boot, _, ticks = str(process_record.kernel_start(bystander.pid)).partition(":")
-    started = {"other-start": f"{boot}:{int(ticks) - 1}", "other-boot": f"earlier:{ticks}", "dead": ""}[change]
-    record = {"pid": bystander.pid, "started": started, "since": time.time()}
-    (process_rig.state_dir / "engines").mkdir()
-    (process_rig.state_dir / "engines" / "engine.json").write_text(json.dumps(record))
-    runtime = process_rig.runtime()
-    assert is_not_running(await runtime.inspect())
-    await runtime.stop()
-    assert bystander.poll() is None
-    await runtime.start()
-    await runtime.stop()
-    assert bystander.poll() is None
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"pid": "x"}', '{"pid": 1}', "\x00\xff"])
-async def test_a_record_that_cannot_be_read_is_none(process_rig: ProcessRig, content: str) -> None:
-    (process_rig.state_dir / "engines").mkdir()
-    (process_rig.state_dir / "engines" / "engine.json").write_text(content)
-    runtime = process_rig.runtime()
-    assert await runtime.inspect() == NotRunning("was never started")
-    await runtime.start()
 
 
 # other kernels, other loops
@@ -376,10 +259,10 @@ def test_it_works_on_uvloop_as_well(tmp_path: Path) -> None:
 
 
 async def test_many_engines_do_not_mix_up(tmp_path: Path) -> None:
-    runtimes = []
+    runtimes, folder = [], StateFolder(tmp_path)
     for number in range(10):
         target = {"command": ["sh", "-c", f"exit {number}"]}
-        runtimes.append(ProcessRuntime(f"e{number}", EngineSpec(hosts=("x.test",), process=target, port=1), tmp_path))
+        runtimes.append(ProcessRuntime(f"e{number}", EngineSpec(hosts=("x.test",), process=target, port=1), folder))
     await asyncio.gather(*(runtime.start() for runtime in runtimes))
     for number, runtime in enumerate(runtimes):
         seen = await Watch(runtime).until(is_not_running)

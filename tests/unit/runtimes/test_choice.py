@@ -11,6 +11,7 @@ from gateway.config.schema import EngineSpec
 from gateway.runtimes import Runtimes
 from gateway.runtimes.docker import DockerRuntime
 from gateway.runtimes.process import ProcessRuntime
+from gateway.runtimes.state_folder import StateFolder
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +40,7 @@ async def test_containers_share_one_connection_until_the_last_is_closed(tmp_path
 
 def test_a_runtime_is_only_for_its_own_kind_of_engine(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no command"):
-        ProcessRuntime("x", spec(docker={"container": "x"}), tmp_path)
+        ProcessRuntime("x", spec(docker={"container": "x"}), StateFolder(tmp_path))
 
 
 async def test_reprs_name_what_they_run(tmp_path: Path) -> None:

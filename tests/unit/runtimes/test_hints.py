@@ -32,3 +32,10 @@ async def test_a_listener_that_has_left_is_forgotten() -> None:
     await listener.aclose()
     assert not hints._bells
     hints.ring()
+
+
+async def test_a_listener_may_ask_to_be_told_from_time_to_time() -> None:
+    hints = Hints().listen(every=0.01)
+    async with asyncio.timeout(5):
+        for _ in range(3):
+            await anext(hints)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gateway.runtimes.process_log import ROTATE_ABOVE, TAIL_BYTES, ProcessLog
+from gateway.runtimes.log_lines import LONGEST_LINE, TAIL_BYTES
+from gateway.runtimes.process_log import ROTATE_ABOVE, SHORTEN_ABOVE, ProcessLog
 
 
 def test_a_log_that_has_grown_is_begun_anew_and_kept_once(tmp_path: Path) -> None:
@@ -48,4 +49,35 @@ def test_no_more_is_read_than_allowed(tmp_path: Path) -> None:
     log.path.write_bytes(b"y" * (3 * TAIL_BYTES) + b"\nlast\n")
     lines = log.tail(2)
     assert lines[-1] == "last"
-    assert len(lines[0]) < TAIL_BYTES
+    assert len(lines[0]) == LONGEST_LINE
+
+
+def test_a_log_that_grows_while_its_engine_runs_is_shortened_to_its_end(tmp_path: Path) -> None:
+    """The engine goes on writing to the same file, and begins where it now ends."""
+    log = ProcessLog(tmp_path / "x.log")
+    with log.open() as engine:
+        engine.write(b"x" * SHORTEN_ABOVE + b"\nbefore\n")
+        engine.flush()
+        log.keep_short()
+        engine.write(b"after\n")
+    assert log.path.read_bytes() == b"after\n"
+    assert log.older.stat().st_size == TAIL_BYTES
+    assert log.tail(2) == ["before", "after"]
+
+
+def test_a_log_of_moderate_size_is_left_alone(tmp_path: Path) -> None:
+    log = ProcessLog(tmp_path / "x.log")
+    log.keep_short()
+    log.path.write_bytes(b"x" * SHORTEN_ABOVE)
+    log.keep_short()
+    assert log.path.stat().st_size == SHORTEN_ABOVE
+    assert not log.older.exists()
+
+
+def test_a_log_is_shortened_even_if_its_end_cannot_be_kept(tmp_path: Path) -> None:
+    """A full disk is when it matters most."""
+    log = ProcessLog(tmp_path / "x.log")
+    log.path.write_bytes(b"x" * (SHORTEN_ABOVE + 1))
+    log.older.mkdir()
+    log.keep_short()
+    assert log.path.stat().st_size == 0
