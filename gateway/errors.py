@@ -30,7 +30,8 @@
     └── IllegalEvent                 500: we broke
 
 `code` is stable between versions and is an anchor in docs/errors.md, and a docstring is what that page says of it. The
-message is a sentence for the person reading it. It never holds transcripts, keys, or the names of other engines.
+message is a sentence for the person reading it. It never holds transcripts or keys; what a runtime says of paths and
+containers is for operators only (`RuntimeTrouble.public` is what clients are told).
 """
 
 from __future__ import annotations

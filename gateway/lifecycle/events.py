@@ -45,9 +45,10 @@ class Started(Event):
 
 @dataclass(frozen=True, slots=True)
 class StartFailed(Event):
-    """Our start command failed. `reason` is one clause for a person."""
+    """Our start command failed. `reason` is a clause about the engine for its operator, `public` one for anybody."""
 
     reason: str
+    public: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class EngineMachine:
     """
 
     __slots__ = (
-        "_alarm", "_attempt", "_clearing", "_handlers", "_ours", "_wake_wanted",
+        "_alarm", "_attempt", "_clearing", "_handlers", "_ours", "_public", "_wake_wanted",
         "failure", "failures", "instance", "name", "phase", "policy", "serving", "waiting",
     )  # fmt: skip
 
@@ -45,6 +45,7 @@ class EngineMachine:
         self.instance: str | None = None
         self.failure: str | None = None
         self.failures = 0
+        self._public = ""  # the failure as clients are told it
         self._alarm = 0  # token of the alarm that counts
         self._attempt = 0  # number of the probe that counts
         self._ours = False  # this wake is our own start, not an adoption
@@ -148,7 +149,7 @@ class EngineMachine:
         return [self._probe()]
 
     def _start_failed(self, event: e.StartFailed) -> Commands:
-        return self._fail(event.reason, lambda: self._could_not_start(event.reason))
+        return self._fail(event.reason, event.public, lambda: self._could_not_start(event.public))
 
     def _stopped(self, _: e.Stopped) -> Commands:
         self.instance = None
@@ -181,7 +182,7 @@ class EngineMachine:
             self.phase = ASLEEP
             self._alarm += 1
         elif self.phase is WAKING and self._ours:
-            return self._fail(event.reason, lambda: self._could_not_start(event.reason))
+            return self._fail(event.reason, event.reason, lambda: self._could_not_start(event.reason))
         elif self.phase is WAKING:
             self.phase = ASLEEP
             self._alarm += 1
@@ -219,7 +220,8 @@ class EngineMachine:
 
         if self.serving:  # contact was lost, yet somebody is still being served: no stop while a lease is out
             return [*self._refuse_waiting(timeout), self._set_alarm(seconds)]
-        return self._fail(f"was not ready after {seconds:g} s", timeout)
+        late = f"was not ready after {seconds:g} s"
+        return self._fail(late, late, timeout)
 
     # Steps that several events share
 
@@ -246,10 +248,11 @@ class EngineMachine:
         self._alarm += 1
         return [StopEngine()]
 
-    def _fail(self, reason: str, error: Callable[[], GatewayError]) -> Commands:
+    def _fail(self, reason: str, public: str, error: Callable[[], GatewayError]) -> Commands:
         refusals = self._refuse_waiting(error)
         self.phase = FAILED
         self.failure = reason
+        self._public = public
         self.failures += 1
         self._alarm += 1
         self._wake_wanted = False
@@ -285,7 +288,7 @@ class EngineMachine:
     def _cooling_down(self) -> GatewayError:
         rest = self.policy.cool_down(self.failures)
         return EngineCoolingDown(
-            f"{self.name} failed a moment ago, because it {self.failure}; it is not tried again yet", retry_after=rest
+            f"{self.name} failed a moment ago, because it {self._public}; it is not tried again yet", retry_after=rest
         )
 
 

@@ -268,7 +268,7 @@ class Supervisor:
                 self._note_running(running)
                 self.tell(e.Started(running.instance))
             case RuntimeTrouble() as trouble:
-                self.tell(e.StartFailed(trouble.message))
+                self.tell(e.StartFailed(trouble.message, trouble.public))
 
     async def _try_start(self) -> Running | RuntimeTrouble:
         """Trouble is returned, not raised: an exception in a task would end its group, and with it the supervisor."""

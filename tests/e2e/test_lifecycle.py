@@ -236,5 +236,7 @@ def test_a_missing_container_is_a_clear_503(engine: Engine, make_gateway: MakeGa
     gateway = make_gateway(engine)
     answer = get(gateway)
     assert answer.status_code == 503
-    assert f"there is none named '{engine.name}'" in answer.json()["detail"]
-    assert "docker compose create" in answer.json()["detail"]
+    assert "does not exist yet" in answer.json()["detail"]
+    reason = gateway.engine("engine")["failure"]  # names are for the operator
+    assert f"there is none named '{engine.name}'" in reason
+    assert "docker compose create" in reason

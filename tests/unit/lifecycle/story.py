@@ -181,7 +181,7 @@ def stopping(*tickets: int) -> Story:
 def clearing(reason: str = "exited with code 1") -> Story:
     """FAILED, and what remains of the start is still being cleared away."""
     story = starting()
-    story.tell(StartFailed(reason))
+    story.tell(StartFailed(reason, reason))
     return story
 
 

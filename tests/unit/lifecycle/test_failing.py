@@ -25,7 +25,7 @@ def test_the_cool_down_begins_even_if_the_remains_cannot_be_cleared_away() -> No
 def test_the_alarm_of_a_start_that_failed_is_old_news() -> None:
     engine = starting()
     alarm = engine.alarm
-    engine.tell(StartFailed("has no image"))
+    engine.tell(StartFailed("has no image", "does not exist yet"))
     assert engine.ignores(AlarmRang(alarm))
 
 
@@ -49,7 +49,7 @@ def fails_again(engine: Story) -> float:
     """One more request in vain; returns the rest that follows."""
     engine.rings()
     engine.arrives(7)
-    engine.tell(StartFailed("exited with code 1"))
+    engine.tell(StartFailed("exited with code 1", "exited with code 1"))
     (alarm,) = engine.tell(Stopped())
     assert isinstance(alarm, Alarm)
     assert engine.errors[7].retry_after == alarm.seconds
@@ -78,7 +78,7 @@ def test_a_success_makes_the_next_failure_the_first_again() -> None:
 
 def fails_again_from_sleep(engine: Story) -> float:
     engine.arrives(8)
-    engine.tell(StartFailed("exited with code 1"))
+    engine.tell(StartFailed("exited with code 1", "exited with code 1"))
     (alarm,) = engine.tell(Stopped())
     assert isinstance(alarm, Alarm)
     return alarm.seconds

@@ -69,14 +69,14 @@ def test_waking_a_failed_engine_waits_until_the_remains_are_cleared_away() -> No
     engine = clearing()
     assert engine.tell(WakeAsked()) == []
     assert engine.tell(Stopped()) == [StartEngine(), Alarm(60)]
-    engine.tell(StartFailed("exited with code 1"))
+    engine.tell(StartFailed("exited with code 1", "exited with code 1"))
     assert engine.tell(Stopped()) == [Alarm(2)], "one wake is one start"
 
 
 def test_a_wake_that_fails_is_not_repeated() -> None:
     engine = asleep()
     engine.tell(WakeAsked())
-    engine.tell(StartFailed("exited with code 1"))
+    engine.tell(StartFailed("exited with code 1", "exited with code 1"))
     assert engine.tell(Stopped()) == [Alarm(1)]
 
 

@@ -31,7 +31,7 @@ EVENTS: dict[type[e.Event], Callable[[Story], list[e.Event]]] = {
     e.WakeAsked: lambda _: [e.WakeAsked()],
     e.SleepAsked: lambda _: [e.SleepAsked(force=True)],
     e.Started: lambda _: [e.Started("run-9")],
-    e.StartFailed: lambda _: [e.StartFailed("exited with code 1")],
+    e.StartFailed: lambda _: [e.StartFailed("exited with code 1", "exited with code 1")],
     e.Stopped: lambda _: [e.Stopped()],
     e.StopFailed: lambda _: [e.StopFailed("does not end")],
     e.SeenRunning: lambda _: [e.SeenRunning("run-1"), e.SeenRunning("run-9")],

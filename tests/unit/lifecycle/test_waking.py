@@ -69,9 +69,11 @@ def test_a_request_to_a_ready_engine_is_let_in_at_once() -> None:
 
 def test_a_failed_start_refuses_everybody_with_the_reason_and_clears_away_what_remains() -> None:
     engine = starting(1, 2)
-    failure = engine.tell(StartFailed("has no image"))
+    failure = engine.tell(StartFailed("has no image", "does not exist yet"))
     assert failure == [Refused(1, "engine_start_failed"), Refused(2, "engine_start_failed"), StopEngine()]
-    assert engine.errors[1].message == "whisper could not be started: it has no image"
+    assert engine.errors[1].message == "whisper could not be started: it does not exist yet", (
+        "insides are for operators"
+    )
     assert engine.errors[1].retry_after == 1
     assert engine.errors[1] is not engine.errors[2]
     assert engine.phase == "FAILED"
@@ -179,7 +181,10 @@ def test_an_engine_found_stopped_after_lost_contact_is_started_for_those_who_wai
     engine = out_of_reach(1)
     engine.arrives(2)
     assert engine.tell(SeenStopped("exited with code 137")) == [StartEngine(), Alarm(60)]
-    assert engine.tell(StartFailed("has no image")) == [Refused(2, "engine_start_failed"), StopEngine()]
+    assert engine.tell(StartFailed("has no image", "does not exist yet")) == [
+        Refused(2, "engine_start_failed"),
+        StopEngine(),
+    ]
 
 
 def test_an_engine_of_our_own_that_is_found_stopped_after_lost_contact_did_not_fail_to_start() -> None:

@@ -205,7 +205,7 @@ class World:
 
     def start_fails(self) -> None:
         self.starting = False
-        self.tell(e.StartFailed("has no image"))
+        self.tell(e.StartFailed("has no image", "does not exist yet"))
 
     def stop_returns(self) -> None:
         if self.run is not None:
@@ -231,7 +231,6 @@ class World:
             self.noted = run
             self.tell(e.SeenRunning(f"run-{run}"))
         else:
-            self._nobody_is_served()  # leases end with the program, as far as anybody can see
             self.tell(e.SeenStopped("exited with code 1"))
 
     def look_fails(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from gateway.config.schema import EngineSpec, ProcessTarget
 from gateway.lifecycle.phases import ASLEEP, READY, Phase
 from gateway.runtimes.base import Address, Observation, Running
+from gateway.runtimes.hints import Hints
 from gateway.runtimes.memory import MemoryRuntime
 from gateway.supervision.admission import Lease
 from gateway.supervision.supervisor import Supervisor
@@ -51,7 +53,7 @@ class FragileRuntime(MemoryRuntime):
 
     def __init__(self, address: Address, *, clock: FakeClock) -> None:
         super().__init__(address, clock=clock)
-        self.breaks: dict[str, list[Exception]] = {}
+        self.breaks: dict[str, list[BaseException]] = {}
         self.ends_watch = False
         self._gates: dict[str, asyncio.Event] = {}
 
@@ -64,6 +66,10 @@ class FragileRuntime(MemoryRuntime):
         """The program ends, and no event tells of it."""
         self._since = None
 
+    def is_silent(self) -> None:
+        """From now on no event tells of anything."""
+        self._hints = Hints()
+
     def _break(self, name: str) -> None:
         if errors := self.breaks.get(name):
             raise errors.pop(0)
@@ -74,7 +80,10 @@ class FragileRuntime(MemoryRuntime):
 
     async def start(self) -> Running:
         self._break("start")
-        return await super().start()
+        running = await super().start()
+        with contextlib.suppress(asyncio.CancelledError):  # as a start that cannot be called back any more
+            await self._held("start")
+        return running
 
     async def stop(self) -> None:
         self._break("stop")

@@ -73,6 +73,7 @@ async def test_a_waiter_that_is_cancelled_frees_its_place() -> None:
         first.task.cancel()
         await asyncio.wait({first.task})
         assert (stage.engine.waiting, first.lease) == (1, None)
+        assert len(stage.engine._admissions) == 1, "nothing is kept of who has gone"
         stage.probe.answering.set()
         assert isinstance(await second.decided(), Lease)
         await second.leaves()
@@ -119,7 +120,7 @@ async def test_everybody_who_waits_is_refused_with_an_error_of_their_own() -> No
         errors = [await visitor.decided() for visitor in visitors]
         assert all(type(error) is EngineStartFailed for error in errors)
         assert len({id(error) for error in errors}) == 3
-        assert str(errors[0]) == "whisper could not be started: it has no disk space left"
+        assert str(errors[0]) == "whisper could not be started: it was refused by its runtime"
 
 
 async def test_a_failed_engine_refuses_at_once() -> None:
@@ -128,7 +129,7 @@ async def test_a_failed_engine_refuses_at_once() -> None:
         with pytest.raises(EngineStartFailed):
             await stage.is_ready()
         assert stage.phase is FAILED
-        with pytest.raises(EngineCoolingDown, match="because it has no disk space left"):
+        with pytest.raises(EngineCoolingDown, match="because it was refused by its runtime"):
             stage.engine.admitted().__aenter__().send(None)
 
 

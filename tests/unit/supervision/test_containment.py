@@ -55,12 +55,12 @@ def watch_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-async def test_a_start_in_trouble_is_refused_with_the_runtimes_words_and_tried_again_later(
+async def test_a_start_in_trouble_is_refused_with_its_public_words_and_tried_again_later(
     trouble: type[RuntimeTrouble], other: Stage
 ) -> None:
     async with staged() as stage:
         stage.runtime.breaks["start"] = [trouble("has a problem")]
-        with pytest.raises(EngineStartFailed, match="it has a problem"):
+        with pytest.raises(EngineStartFailed, match=trouble.public):
             await stage.is_ready()
         assert (stage.phase, stage.engine.failure) == (FAILED, "has a problem")
         await until(lambda: stage.clock.pending == [1.0])
@@ -71,7 +71,7 @@ async def test_a_start_in_trouble_is_refused_with_the_runtimes_words_and_tried_a
 async def test_a_mistake_of_ours_in_a_start_is_logged_and_fails_this_engine_alone(lines: Lines, other: Stage) -> None:
     async with staged() as stage:
         stage.runtime.breaks["start"] = [KeyError("State")]
-        with pytest.raises(EngineStartFailed, match="whose log says why") as refusal:
+        with pytest.raises(EngineStartFailed, match=RuntimeTrouble.public) as refusal:
             await stage.is_ready()
         assert "State" not in str(refusal.value)
         await until(lambda: stage.clock.pending == [1.0])
@@ -79,6 +79,29 @@ async def test_a_mistake_of_ours_in_a_start_is_logged_and_fails_this_engine_alon
         await stage.is_ready()
     (broke,) = [line for line in lines if line["event"] == "engine.start_broke"]
     assert (broke["engine"], broke["log_level"], broke["exc_info"]) == ("whisper", "error", True)
+
+
+async def test_a_start_that_is_cancelled_by_something_else_ends_with_the_start_timeout() -> None:
+    async with staged() as stage, asyncio.TaskGroup() as group:
+        stage.runtime.breaks["start"] = [asyncio.CancelledError()]
+        visitor = Visitor(stage, group)
+        await calm()
+        stage.clock.advance(60)
+        assert type(await visitor.decided()) is EngineStartTimeout
+        await until(lambda: stage.clock.pending == [1.0])
+        stage.clock.advance(1)
+        await stage.is_ready()
+
+
+async def test_a_start_that_succeeds_after_it_was_given_up_is_stopped_and_no_news(lines: Lines) -> None:
+    async with staged() as stage:
+        stage.runtime.hold("start")
+        stage.engine.tell(WakeAsked())
+        await until(lambda: stage.runtime.running)
+        stage.engine.tell(SleepAsked())
+        await stage.reaches(ASLEEP)
+        assert not stage.runtime.running
+    assert "engine.supervision_broke" not in events(lines)
 
 
 # stop
@@ -234,7 +257,7 @@ async def test_last_words_that_cannot_be_had_change_nothing_else(error: Exceptio
     async with staged() as stage:
         stage.runtime.breaks["start"] = [StartRefused("has a problem")]
         stage.runtime.breaks["logs"] = [error]
-        with pytest.raises(EngineStartFailed, match="has a problem"):
+        with pytest.raises(EngineStartFailed, match=StartRefused.public):
             await stage.is_ready()
         await until(lambda: stage.clock.pending == [1.0])
         assert stage.runtime.calls[-1] == "stop"
@@ -273,6 +296,18 @@ async def test_a_mistake_in_the_supervisor_itself_does_not_end_it(
         await until(lambda: stage.clock.pending == [1.0])
         stage.clock.advance(1)
         await stage.is_ready()
+
+
+async def test_an_order_that_broke_in_the_supervisor_does_not_keep_it_from_looking(
+    lines: Lines, other: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with staged() as stage:
+        monkeypatch.setattr(stage.engine, "_start", lambda *_: 1 / 0)
+        stage.engine.tell(WakeAsked())
+        await until(lambda: "engine.supervision_broke" in events(lines))
+        monkeypatch.undo()
+        stage.runtime.hint()
+        await stage.reaches(FAILED)
 
 
 async def test_a_runtime_that_does_not_answer_for_a_while_leaves_no_traces() -> None:
@@ -318,4 +353,4 @@ async def test_an_engine_that_dies_by_itself_says_why(lines: Lines) -> None:
     (asleep,) = [line for line in lines if line["event"] == "engine.asleep"]
     assert (asleep["log_level"], asleep["cause"]) == ("warning", "SeenStopped")
     assert "137" in asleep["reason"]
-    assert [line["line"] for line in lines if line["event"] == "engine.said"][0] == "about to die"
+    assert next(line["line"] for line in lines if line["event"] == "engine.said") == "about to die"

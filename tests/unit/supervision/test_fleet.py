@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from gateway.errors import EngineStartFailed, StartRefused, UnknownEngine
 from gateway.lifecycle.phases import ASLEEP, FAILED, STOPPING
 from gateway.supervision.fleet import Fleet
-from tests.unit.supervision.stage import Stage, Visitor, calm, until
+from tests.unit.supervision.stage import GUARD, Stage, Visitor, calm, until
 
 pytestmark = pytest.mark.anyio
 
@@ -85,7 +85,7 @@ async def test_all_engines_are_put_to_sleep_even_those_that_serve() -> None:
         waking.probe.answering.clear()
         waiter = Visitor(waking, group)
         await until(lambda: waking.probe.asking == 1)
-        await fleet.put_to_sleep(within=10)
+        await fleet.put_to_sleep(within=60)
         assert [stage.phase for stage in (busy, idle, waking, asleep)] == [ASLEEP] * 4
         assert not any(stage.runtime.running for stage in (busy, idle, waking, asleep))
         await waiter.decided()
@@ -102,11 +102,12 @@ async def test_putting_to_sleep_waits_until_what_remains_of_a_failed_start_is_st
         await until(lambda: stage.probe.asking == 1)
         stage.clock.advance(60)
         await visitor.decided()
-        sleeping = group.create_task(fleet.put_to_sleep(within=10))
+        sleeping = group.create_task(fleet.put_to_sleep(within=60))
         await calm()
         assert (stage.phase, stage.runtime.running, sleeping.done()) == (FAILED, True, False)
         stage.runtime.stop_gate.set()
-        await sleeping
+        async with asyncio.timeout(GUARD):
+            await sleeping
         assert not stage.runtime.running
 
 
@@ -135,5 +136,5 @@ async def test_an_engine_that_has_failed_does_not_hold_up_the_end() -> None:
     async with fleet.running():
         with pytest.raises(EngineStartFailed):
             await stage.is_ready()
-        await fleet.put_to_sleep(within=10)
+        await fleet.put_to_sleep(within=60)
         assert stage.phase is FAILED

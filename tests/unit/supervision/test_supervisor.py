@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from gateway.errors import EngineStartFailed, EngineStartTimeout
-from gateway.lifecycle.events import SleepAsked, WakeAsked
+from gateway.lifecycle.events import SeenRunning, SleepAsked, WakeAsked
 from gateway.lifecycle.phases import ASLEEP, FAILED, READY, STOPPING, WAKING
 from gateway.supervision.admission import Lease
 from tests.unit.supervision.stage import Stage, Visitor, calm, staged, supervised, until
@@ -274,21 +274,6 @@ async def test_a_start_that_was_called_off_before_it_began_is_not_performed() ->
         assert "start" not in stage.runtime.calls
 
 
-async def test_what_was_seen_before_an_order_is_dropped_and_looked_at_again() -> None:
-    """A look that began before the stop saw the engine run; that is no news of an engine that runs after it."""
-    async with staged(running=True) as stage:
-        gate = stage.runtime.hold("inspect")
-        stage.runtime.hint()
-        await calm()
-        stage.engine.tell(SleepAsked())
-        gate.set()
-        await stage.reaches(ASLEEP, READY, WAKING)
-        await calm()
-        assert (stage.phase, stage.runtime.running) == (ASLEEP, False)
-        calls = stage.runtime.calls
-        assert "inspect" in calls[calls.index("stop") :]
-
-
 # Nothing goes on that nobody needs
 
 
@@ -318,3 +303,25 @@ async def test_an_engine_is_not_asked_before_its_start_has_returned() -> None:
         stage.runtime.start_gate.set()
         assert isinstance(await visitor.decided(), Lease)
         await visitor.leaves()
+
+
+async def test_a_restart_while_waking_is_probed_in_place_of_the_run_before() -> None:
+    async with staged() as stage:
+        stage.probe.answering.clear()
+        stage.runtime.start_by_hand()
+        await until(lambda: stage.probe.asking == 1)
+        stage.runtime.start_by_hand()
+        await until(lambda: len(stage.probe.asked) == 2)
+        await calm()
+        assert stage.probe.asking == 1
+
+
+async def test_a_probe_that_was_called_off_before_it_began_is_not_performed() -> None:
+    async with staged(running=True) as stage:
+        stage.engine.tell(SleepAsked())
+        await stage.reaches(ASLEEP)
+        stage.engine.tell(SeenRunning("run-9"))
+        stage.engine.tell(SleepAsked())
+        await stage.reaches(ASLEEP)
+        await calm()
+        assert len(stage.probe.asked) == 1

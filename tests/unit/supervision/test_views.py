@@ -91,6 +91,15 @@ async def test_everybody_who_waits_for_a_phase_hears_of_it() -> None:
         assert not stage.engine._phase_waiters
 
 
+async def test_who_gives_up_waiting_for_a_phase_in_the_moment_it_comes_disturbs_nobody() -> None:
+    async with staged() as stage, asyncio.TaskGroup() as group:
+        wait = group.create_task(stage.engine.wait_for(WAKING))
+        await calm()
+        wait.cancel()
+        stage.engine.tell(WakeAsked())
+        await stage.reaches(READY)
+
+
 async def test_a_phase_that_is_passed_through_at_once_ends_the_wait_for_it() -> None:
     """An engine that falls asleep and is woken by a request in the same moment has been asleep."""
     async with staged(running=True) as stage, asyncio.TaskGroup() as group:
