@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,6 +29,12 @@ class Stats:
         """Requests that the engine is answering, but for the one that asks."""
         count: int = self()["active"]
         return count - 1
+
+    def until_active(self, count: int) -> None:
+        """Waits until the engine is answering so many; it can only be asked again and again."""
+        deadline = time.monotonic() + 20
+        while self.active != count:
+            assert time.monotonic() < deadline, f"{self.active} requests at the engine, not {count}"
 
     def requests(self) -> dict[str, int]:
         """Requests that have reached the engine, by path."""

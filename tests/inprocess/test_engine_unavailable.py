@@ -118,12 +118,13 @@ def test_one_broken_engine_never_slows_another(standin: StandIn) -> None:
             assert (gateway.engine("never").phase, gateway.engine("gone").phase) == (Phase.FAILED, Phase.FAILED)
 
 
-def test_an_engine_that_stops_reading_an_upload_is_504_and_frees_its_lease(standin: StandIn) -> None:
-    engine = Engine(standin.port, answer_timeout="300ms")
-    with running_gateway({"whisper": engine}) as gateway, gateway.client() as client:
-        answer = client.post("/stall", content=bytes(32 * 1024 * 1024))
-        assert (answer.status_code, answer.json()["code"]) == (504, "engine_answer_timeout")
-        assert gateway.is_free()
+def test_an_engine_that_stops_reading_an_upload_is_504_and_frees_its_lease() -> None:
+    with running_standin() as standin:  # of its own: it never notices that its caller has gone
+        engine = Engine(standin.port, answer_timeout="300ms")
+        with running_gateway({"whisper": engine}) as gateway, gateway.client() as client:
+            answer = client.post("/stall", content=bytes(32 * 1024 * 1024))
+            assert (answer.status_code, answer.json()["code"]) == (504, "engine_answer_timeout")
+            assert gateway.is_free()
 
 
 def test_the_gateways_own_want_of_sockets_is_not_blamed_on_the_engine(

@@ -176,12 +176,10 @@ def test_a_broken_chunk_cuts_the_request_and_nothing_behind_it_is_a_request(
 def test_a_chunk_that_breaks_later_cuts_the_engines_request(raw: RawClient, stats: Stats) -> None:
     left = stats()["client_left"]
     raw.send(CHUNKED + "5\r\nhello\r\n")
-    while not stats.active:
-        pass
+    stats.until_active(1)
     answer = refusal_of(raw, "x\r\n" + SMUGGLED)
     assert answer.status == 400
-    while stats.active:
-        pass
+    stats.until_active(0)
     assert stats()["client_left"] == left + 1
     assert "/smuggled" not in stats()["requests"]
 
