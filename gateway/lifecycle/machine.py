@@ -175,9 +175,8 @@ class EngineMachine:
 
     def _seen_stopped(self, event: e.SeenStopped) -> Commands:
         if self.phase is READY or self.phase is WAKING:
-            self.instance = (
-                None  # leases stay out: requests to a dead program break and leave, those to a paused one wait
-            )
+            # Leases stay out: requests to a dead program break and leave, those to a paused one wait.
+            self.instance = None
         if self.phase is READY:
             self.phase = ASLEEP
             self._alarm += 1
