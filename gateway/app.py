@@ -15,9 +15,9 @@ from gateway.control.api import control_app
 from gateway.control.guard import NearbyOnly
 from gateway.proxy.endpoint import Endpoint
 from gateway.proxy.http import Message, Receive, Send
+from gateway.proxy.pool import Pool
 from gateway.proxy.probe import probe_of
 from gateway.proxy.routing import Routes, host_of
-from gateway.proxy.upstream import Pool
 from gateway.runtimes import Runtimes
 from gateway.runtimes.base import Runtime
 from gateway.supervision.fleet import Fleet

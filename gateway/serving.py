@@ -18,6 +18,7 @@ import uvicorn
 from gateway.app import App, create_app
 from gateway.config import Config
 from gateway.config.hosts import Listen
+from gateway.keepalive import keep_asking
 from gateway.server.connection import Connection
 from gateway.server.limits import Limits
 from gateway.server.sweeper import Sweeper
@@ -102,19 +103,8 @@ def listening(address: Listen) -> socket.socket:
         sock.close()
         raise OSError(error.errno, f"cannot listen on {address}: {error.strerror}") from error
     sock.setblocking(False)  # noqa: FBT003 - the standard library's signature
-    _keep_asking(sock)
+    keep_asking(sock)
     return sock
-
-
-def _keep_asking(sock: socket.socket) -> None:
-    """Clients that vanish without a word are found in two minutes, even if all they do is hold a WebSocket open.
-
-    Connections inherit these options from the socket that accepts them.
-    """
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
-        if hasattr(socket, option):  # not everywhere
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 def settle_allocator() -> None:

@@ -11,9 +11,9 @@ from typing import Literal
 from gateway.errors import EngineUnreachable, GatewayError
 from gateway.proxy.headers import Peer, request_head, request_id
 from gateway.proxy.http import AnswerCut, Call, Message, Receive, Send, forward
+from gateway.proxy.pool import ConnectFailed, Pool
 from gateway.proxy.record import Record
 from gateway.proxy.routing import Routes, host_of
-from gateway.proxy.upstream import ConnectFailed, Pool
 from gateway.proxy.websocket import tunnel
 from gateway.refusals import refusal
 from gateway.supervision.supervisor import Supervisor

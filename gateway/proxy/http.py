@@ -9,7 +9,8 @@ from typing import Any
 
 from gateway.errors import EngineAnswerTimeout, EngineBroke, EngineTrouble
 from gateway.proxy.headers import answer_headers, answer_trailers, has_body, request_trailers
-from gateway.proxy.upstream import Answer, Broke, Pool, Upstream
+from gateway.proxy.pool import Pool
+from gateway.proxy.upstream import Answer, Broke, Upstream
 from gateway.runtimes.base import Address
 
 Message = dict[str, Any]

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from gateway.errors import GatewayExhausted
-from gateway.proxy.upstream import Broke, ConnectFailed, Pool
+from gateway.proxy.pool import ConnectFailed, Pool
+from gateway.proxy.upstream import Broke
 from gateway.runtimes.base import Address
 
 PATIENCE = 1.0

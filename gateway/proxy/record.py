@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from gateway.proxy.headers import new_request_id
-from gateway.proxy.upstream import ConnectFailed
+from gateway.proxy.pool import ConnectFailed
 
 _log = structlog.get_logger()
 

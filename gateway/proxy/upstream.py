@@ -1,4 +1,4 @@
-"""A pooled HTTP/1.1 client for engines, on httptools. Streams both ways with backpressure.
+"""One HTTP/1.1 connection to an engine, on httptools. Streams both ways with backpressure.
 
 Ready-made clients cost ten to a hundred times as much per request (bench/ has the figures), and hide what a gateway
 must pass on: 1xx, trailers, upgrades, and whether the engine had said anything when its connection broke.
@@ -7,14 +7,12 @@ must pass on: 1xx, trailers, upgrades, and whether the engine had said anything 
 from __future__ import annotations
 
 import asyncio
-import errno
 from collections import deque
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Protocol, cast
 
 import httptools
 
-from gateway.errors import GatewayExhausted
 from gateway.runtimes.base import Address
 
 Headers = list[tuple[bytes, bytes]]
@@ -22,14 +20,7 @@ Headers = list[tuple[bytes, bytes]]
 HIGH_WATER = 256 * 1024
 """Bytes that may wait in memory, each way, before the sender is held back."""
 LARGE = 64 * 1024
-CONNECT_TIMEOUT = 5.0
 MOST_INFORMATIONAL = 32
-OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM})
-"""Failures to connect that say nothing about the engine."""
-
-
-class ConnectFailed(Exception):
-    """The engine does not accept connections at this address; nothing was sent."""
 
 
 class Broke(Exception):
@@ -53,10 +44,19 @@ class Answer:
     headers: Headers = field(default_factory=list)
 
 
+class Keeper(Protocol):
+    """Who takes a connection back when its exchange is over. head_limit: bytes an answer's head may have."""
+
+    head_limit: int
+
+    def keep(self, upstream: Upstream) -> None: ...
+    def forget(self, upstream: Upstream) -> None: ...
+
+
 class Upstream(asyncio.Protocol):
     """One connection to an engine. `begin`, write the request, `answer`, `read` to the end, and give it back."""
 
-    def __init__(self, pool: Pool, address: Address) -> None:
+    def __init__(self, pool: Keeper, address: Address) -> None:
         self.address = address
         self.reused = False
         self.idle_since = 0.0
@@ -340,77 +340,3 @@ class Upstream(asyncio.Protocol):
         """Close without sending what is still buffered: the client has gone, and so must the engine's work."""
         if not self._lost:
             self._transport.abort()
-
-
-class Pool:
-    """Idle connections, by address; the one used last is used first, so that surplus ones age and are closed.
-
-    head_limit: bytes an answer's head may have.
-    """
-
-    def __init__(self, *, head_limit: int = 32 * 1024, most_idle: int = 512, idle_timeout: float = 60.0) -> None:
-        self.head_limit = head_limit
-        self._most_idle = most_idle
-        self._idle_timeout = idle_timeout
-        self._idle: dict[Address, deque[Upstream]] = {}
-        self._timer: asyncio.TimerHandle | None = None
-
-    def idle(self, address: Address) -> Upstream | None:
-        """A connection to the engine that was used before, if there is one."""
-        idle = self._idle.get(address)
-        while idle:
-            upstream = idle.pop()
-            if not idle:
-                del self._idle[address]
-            if upstream.usable:
-                upstream.reused = True
-                return upstream
-        return None
-
-    async def connect(self, address: Address) -> Upstream:
-        """A new connection to the engine. Raises ConnectFailed, and GatewayExhausted if the want is on our side."""
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
-                _, made = await loop.create_connection(lambda: Upstream(self, address), address.host, address.port)
-        except TimeoutError:
-            raise ConnectFailed(f"no answer from {address} within {CONNECT_TIMEOUT:g} s") from None
-        except OSError as error:
-            if error.errno in OURS:
-                raise GatewayExhausted(f"The gateway: {error.strerror}.", retry_after=1) from error
-            raise ConnectFailed(f"{address}: {error.strerror or error}") from error
-        return made
-
-    def keep(self, upstream: Upstream) -> None:
-        idle = self._idle.setdefault(upstream.address, deque())
-        upstream.idle_since = asyncio.get_running_loop().time()
-        idle.append(upstream)
-        if len(idle) > self._most_idle:
-            idle.popleft().close()
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._idle_timeout / 2, self._sweep)
-
-    def forget(self, upstream: Upstream) -> None:
-        idle = self._idle.get(upstream.address)
-        if idle is not None and upstream in idle:
-            idle.remove(upstream)
-            if not idle:
-                del self._idle[upstream.address]
-
-    def _sweep(self) -> None:
-        loop = asyncio.get_running_loop()
-        due = loop.time() - self._idle_timeout
-        for upstream in [u for idle in self._idle.values() for u in idle if u.idle_since < due]:
-            self.forget(upstream)
-            upstream.close()
-        self._idle = {address: idle for address, idle in self._idle.items() if idle}  # containers change theirs
-        self._timer = loop.call_later(self._idle_timeout / 2, self._sweep) if self._idle else None
-
-    def close(self) -> None:
-        """Close every idle connection."""
-        if self._timer is not None:
-            self._timer.cancel()
-        for idle in self._idle.values():
-            for upstream in idle:
-                upstream.close()
-        self._idle.clear()

@@ -12,7 +12,8 @@ import asyncio
 from gateway.proxy.frames import INTERNAL_ERROR, SERVICE_RESTART, FrameTracker, close_frame
 from gateway.proxy.headers import upgrade_headers
 from gateway.proxy.http import Call, relay, trouble
-from gateway.proxy.upstream import Broke, Pool, Upstream
+from gateway.proxy.pool import Pool
+from gateway.proxy.upstream import Broke, Upstream
 from gateway.runtimes.base import Address
 
 

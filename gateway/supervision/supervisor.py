@@ -28,6 +28,7 @@ from gateway.lifecycle.policy import Policy
 from gateway.runtimes.base import Address, NotRunning, Running, Runtime
 from gateway.supervision.admission import Admission, Target
 from gateway.supervision.last_words import log_last_words
+from gateway.supervision.phase_log import log_phase
 from gateway.supervision.readiness import Probe, until_ready
 
 WATCH_PAUSE = 1.0
@@ -375,27 +376,11 @@ class Supervisor:
         self._address = running.address
         self._running_since = self._clock.monotonic() - running.age
 
-    # The log
-
     def _phase_changed(self, event: e.Event | None) -> None:
         after = round(self.in_phase_for, 3)
         self._phase_seen = self.phase
         self._phase_since = self._clock.monotonic()
-        cause = type(event).__name__ if event else "RequestArrived"
-        match self.phase:
-            case Phase.WAKING:
-                self._log.info("engine.waking", cause=cause, waiting=self.waiting)
-            case Phase.READY:
-                self._log.info("engine.ready", after=after, admitted=self.serving)
-            case Phase.STOPPING:
-                self._log.info("engine.stopping", cause=cause, ready_for=after)
-            case Phase.ASLEEP:
-                if isinstance(event, e.SeenStopped):  # not by us
-                    self._log.warning("engine.asleep", cause=cause, reason=event.reason, after=after)
-                else:
-                    self._log.info("engine.asleep", cause=cause, after=after)
-            case Phase.FAILED:
-                self._log.error("engine.failed", reason=self.failure, failures=self._machine.failures, after=after)
         for waiter, phases in self._phase_waiters.items():
             if self.phase in phases and not waiter.done():
                 waiter.set_result(self.phase)
+        log_phase(self._log, self._machine, event, after)

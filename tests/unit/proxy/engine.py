@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from gateway.proxy.upstream import Answer, Pool, Upstream
+from gateway.proxy.pool import Pool
+from gateway.proxy.upstream import Answer, Upstream
 from gateway.runtimes.base import Address
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -11,8 +11,8 @@ import pytest
 
 from gateway.config.schema import EngineSpec
 from gateway.proxy.endpoint import MOST_CONNECTS, Endpoint
+from gateway.proxy.pool import Pool
 from gateway.proxy.routing import Routes
-from gateway.proxy.upstream import Pool
 from gateway.runtimes.base import Address
 from gateway.runtimes.memory import MemoryRuntime
 from gateway.supervision.supervisor import Supervisor

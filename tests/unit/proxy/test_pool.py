@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Callable
 
 import pytest
+import uvloop
 
-from gateway.proxy.upstream import Broke, ConnectFailed, Pool
+from gateway.proxy.pool import ConnectFailed, Pool
+from gateway.proxy.upstream import Broke
 from gateway.runtimes.base import Address
 from tests.fixtures.gateway import free_port
 from tests.unit.proxy.engine import GET, OK, exchange, fetch, tiny_engine
@@ -166,3 +169,21 @@ async def test_addresses_that_are_no_longer_used_are_forgotten(pool: Pool) -> No
             upstream.close()
     pool._sweep()
     assert not pool._idle
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_a_connection_asks_if_a_silent_engine_is_there(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """An engine cut off from its network says nothing; its request must not hang for ever."""
+
+    async def options() -> tuple[int, int]:
+        async with tiny_engine() as engine:
+            pool = Pool()
+            upstream = await pool.connect(engine.address)
+            sock = upstream._transport.get_extra_info("socket")
+            seen = sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            idle = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+            upstream.close()
+            return seen, idle
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        assert runner.run(options()) == (1, 60)

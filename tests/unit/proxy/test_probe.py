@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from gateway.proxy import probe as module
+from gateway.proxy.pool import Pool
 from gateway.proxy.probe import probe_of
-from gateway.proxy.upstream import Pool
 from gateway.runtimes.base import Address
 from tests.fixtures.gateway import free_port
 from tests.unit.proxy.engine import OK, fetch, tiny_engine

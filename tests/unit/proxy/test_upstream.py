@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.proxy.upstream import HIGH_WATER, Answer, Broke, Pool, Upstream
+from gateway.proxy.pool import Pool
+from gateway.proxy.upstream import HIGH_WATER, Answer, Broke, Upstream
 from gateway.runtimes.base import Address
 from tests.unit.proxy.engine import GET, OK, exchange, tiny_engine
 

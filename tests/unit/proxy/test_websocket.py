@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.proxy.http import Call
-from gateway.proxy.upstream import Pool
+from gateway.proxy.pool import Pool
 from gateway.proxy.websocket import tunnel
 from tests.unit.proxy.engine import GET, tiny_engine
 
