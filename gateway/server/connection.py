@@ -68,6 +68,7 @@ class Connection(Outgoing):
         self._in_head = False
         self._head_bytes = 0
         self._piece = 0  # bytes that are being parsed
+        self._begun_in = 0  # bytes of the piece in which the head began
         self._fault: GatewayError | None = None  # found in a parser callback
         self._refusing: GatewayError | None = None  # to be said when the answers before it are out
         self._lingering = False  # nothing more will be said; what still comes is dropped
@@ -239,6 +240,7 @@ class Connection(Outgoing):
         self._headers = []
         self._in_head = True
         self._head_bytes = 0
+        self._begun_in = self._piece
         if self._exchange is None:
             self._deadline = self._last_read + self._limits.head_timeout
 
@@ -278,7 +280,7 @@ class Connection(Outgoing):
         parser, headers = self._parser, self._headers
         limit = self._limits.head  # the sum is only needed when the bytes at hand could hold a head so large
         if (
-            self._head_bytes + self._piece > limit
+            self._head_bytes + self._begun_in > limit
             and len(self._url) + sum([len(n) + len(v) + 4 for n, v in headers]) > limit
         ):
             raise HeadTooLarge(_HEAD_TEXT.format(self._limits.head))

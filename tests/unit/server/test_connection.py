@@ -178,6 +178,24 @@ async def test_a_request_behind_the_last_one_is_not_begun_while_the_server_stops
     await gone(wire)
 
 
+@pytest.mark.parametrize("cut", [1, 50, 2000, 2999, 3040])
+async def test_a_large_head_is_431_wherever_it_is_cut(cut: int) -> None:
+    head = b"GET /" + b"x" * 3000 + b" HTTP/1.1\r\nHost: a.test\r\n\r\n"
+    wire = Wire(OK, head=3020)
+    said = await wire.hear(head[:cut]) + await wire.hear(head[cut:])
+    assert said.startswith(b"HTTP/1.1 431 ")
+    await gone(wire)
+
+
+@pytest.mark.parametrize("cut", [1, 50, 2000, 2999, 3040])
+async def test_a_head_within_the_limit_is_served_wherever_it_is_cut(cut: int) -> None:
+    head = b"GET /" + b"x" * 3000 + b" HTTP/1.1\r\nHost: a.test\r\n\r\n"
+    wire = Wire(OK, head=3060)
+    said = await wire.hear(head[:cut]) + await wire.hear(head[cut:])
+    assert said.startswith(b"HTTP/1.1 200 ")
+    await gone(wire)
+
+
 async def test_connect_is_refused_once() -> None:
     wire = Wire(OK)
     said = await wire.hear(b"CONNECT a.test:443 HTTP/1.1\r\nHost: a.test\r\n\r\n")
