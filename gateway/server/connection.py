@@ -69,6 +69,7 @@ class Connection(Outgoing):
         self._head_bytes = 0
         self._piece = 0  # bytes that are being parsed
         self._begun_in = 0  # bytes of the piece in which the head began
+        self._begun_in = 0  # bytes of the piece in which the head began
         self._fault: GatewayError | None = None  # found in a parser callback
         self._refusing: GatewayError | None = None  # to be said when the answers before it are out
         self._lingering = False  # nothing more will be said; what still comes is dropped

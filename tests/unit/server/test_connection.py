@@ -196,6 +196,16 @@ async def test_a_head_within_the_limit_is_served_wherever_it_is_cut(cut: int) ->
     await gone(wire)
 
 
+@pytest.mark.parametrize("first", [20, 900, 1010])
+async def test_a_head_that_is_too_large_is_refused_however_it_is_cut_into_pieces(first: int) -> None:
+    head = GET.replace(b"\r\n\r\n", b"\r\nX: " + b"x" * 1000 + b"\r\n\r\n")
+    wire = Wire(OK, head=1000)
+    said = await wire.hear(head[:first])
+    said += await wire.hear(head[first:])
+    assert said.startswith(b"HTTP/1.1 431 ")
+    await gone(wire)
+
+
 async def test_connect_is_refused_once() -> None:
     wire = Wire(OK)
     said = await wire.hear(b"CONNECT a.test:443 HTTP/1.1\r\nHost: a.test\r\n\r\n")
