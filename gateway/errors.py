@@ -72,7 +72,7 @@ class BadParameter(AskedWrongly):
 
 
 class Forbidden(AskedWrongly):
-    """The control API was called by a stranger, from a page of another site, or under a hostname that is not the gateway's."""
+    """The control API was called by a stranger, from another site's page, or under a hostname not the gateway's own."""
 
     status, code, title = 403, "forbidden", "This caller may not do that"
 
