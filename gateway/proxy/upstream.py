@@ -13,6 +13,7 @@ from typing import Protocol, cast
 
 import httptools
 
+from gateway.reading import Reading
 from gateway.runtimes.base import Address
 
 Headers = list[tuple[bytes, bytes]]
@@ -53,7 +54,7 @@ class Keeper(Protocol):
     def forget(self, upstream: Upstream) -> None: ...
 
 
-class Upstream(asyncio.Protocol):
+class Upstream(Reading):
     """One connection to an engine. `begin`, write the request, `answer`, `read` to the end, and give it back."""
 
     def __init__(self, pool: Keeper, address: Address) -> None:
@@ -122,20 +123,20 @@ class Upstream(asyncio.Protocol):
             self._break("closed the connection" if exc is None else "reset the connection")
         self._wake()
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         if self._idle or self._broke:
             self.close()  # nobody asked
             return
         self._heard = True
         if self._upgraded:
-            self._feed(data)
+            self._feed(bytes(data))
             return
         self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             if rest := data[upgrade.args[0] :]:
-                self._feed(rest)
+                self._feed(bytes(rest))
             return
         except (httptools.HttpParserError, httptools.HttpParserCallbackError) as error:
             if not self.complete:

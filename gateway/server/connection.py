@@ -183,20 +183,20 @@ class Connection(Outgoing):
 
     # Bytes in
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         self._last_read = self.loop.time()
         if self._lingering or self._refusing is not None:
             self._drop(len(data))
             return
         if self._tunnelled is not None:
-            self._tunnel(self._tunnelled, data)
+            self._tunnel(self._tunnelled, bytes(data))
             return
         self._piece = len(data)
         self._head_bytes += self._piece
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._switch(data[upgrade.args[0] :])
+            self._switch(bytes(data[upgrade.args[0] :]))
             return
         except (httptools.HttpParserError, httptools.HttpParserCallbackError) as error:
             self._refuse(self._fault or BadRequestFraming(_FAULT_TEXT.format(str(error).rstrip("."))))

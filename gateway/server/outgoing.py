@@ -7,12 +7,13 @@ import math
 import socket
 import struct
 
+from gateway.reading import Reading
 from gateway.server.limits import LINGER, STALL
 
 _RESET = struct.pack("ii", 1, 0)
 
 
-class Outgoing(asyncio.Protocol):
+class Outgoing(Reading):
     """What a connection writes, and how it ends."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
