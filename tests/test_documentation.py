@@ -131,3 +131,12 @@ def test_the_problems_on_the_page_are_what_the_program_says(tmp_path: Path, monk
 def test_the_durations_on_the_page_are_durations() -> None:
     (sentence,) = re.findall(r"^\*\*Durations\*\* are (.*?);", PAGE.read_text(), flags=re.MULTILINE)
     assert [parse_duration(text) for text in re.findall("`(.*?)`", sentence)] == [0.25, 90, 300, 5400, 172_800]
+
+
+def test_every_event_of_the_log_is_documented() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    pattern = re.compile(r"\"((?:engine|gateway|request|connection)\.[a-z_]+)\"")
+    events = {event for path in (ROOT / "gateway").rglob("*.py") for event in pattern.findall(path.read_text())}
+    assert "engine.waking" in events
+    own = {"gateway.abort", "gateway.informational", "gateway.target", "gateway.upgrade", "gateway.lock"}  # no events
+    assert not {event for event in events - own if f"`{event}`" not in page}
