@@ -104,18 +104,21 @@ async def relay(call: Call, upstream: Upstream, answer: Answer) -> int:
     """Stream an answer whose head is here to the client; returns its status. Raises AnswerCut."""
     send = call.send
     wants_trailers = any([name == b"trailer" for name, _ in answer.headers])
+    taken = upstream.take()
     await send(
         {
             "type": "http.response.start",
             "status": answer.status,
             "headers": answer_headers(answer.headers, call.identity),
             "trailers": wants_trailers,
+            "gateway.body_follows": taken is not None,
         }
     )
     try:
         more = True
         while more:
-            data, more = upstream.take() or await upstream.read()
+            data, more = taken or upstream.take() or await upstream.read()
+            taken = None
             await send({"type": "http.response.body", "body": data, "more_body": more})
     except Broke as broke:
         await call.send({"type": "gateway.abort"})
