@@ -112,9 +112,8 @@ def listening(address: Listen) -> socket.socket:
 def settle_allocator() -> None:
     """Tell glibc to keep buffers of body size instead of mapping and unmapping each one.
 
-    Every read from a socket allocates up to 256 KiB; above the default threshold of 128 KiB each becomes an mmap, a
-    page fault per 4 KiB and a munmap, which costs uploads a third of their speed (bench/RESULTS.md). Elsewhere: no
-    effect.
+    Every part of a body is up to 256 KiB; above the default threshold of 128 KiB each becomes an mmap, a page fault per
+    4 KiB and a munmap. Elsewhere: no effect.
     """
     if not sys.platform.startswith("linux"):
         return
