@@ -18,6 +18,7 @@ from gateway.proxy.http import Message, Receive, Send
 from gateway.proxy.pool import Pool
 from gateway.proxy.probe import probe_of
 from gateway.proxy.routing import Routes, host_of
+from gateway.proxy.shortcut import Client, Shortcut, shortcut
 from gateway.runtimes import Runtimes
 from gateway.runtimes.base import Runtime
 from gateway.supervision.fleet import Fleet
@@ -55,6 +56,12 @@ class App:
             await self._at_portal(scope, receive, send)
         else:
             await self._proxy(scope, receive, send)
+
+    def at_once(self, client: Client) -> Shortcut | None:
+        """Serve this request without a task, if its engine is ready and it is that simple; see `proxy.shortcut`."""
+        if client.scope["server"] == self.admin:
+            return None
+        return shortcut(self._proxy, client)  # knows the engines' hostnames only: the portal is none
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import ipaddress
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from gateway.errors import EngineUnreachable, GatewayError
-from gateway.proxy.headers import Peer, request_head, request_id
+from gateway.proxy.headers import Peer, identified, request_head, request_id
 from gateway.proxy.http import AnswerCut, Call, Message, Receive, Send, forward
 from gateway.proxy.pool import ConnectFailed, Pool
 from gateway.proxy.record import Record
@@ -26,6 +27,18 @@ NOBODY = Peer("unknown", trusted=False)
 """A peer that was gone before it could be asked for its address. The word is RFC 7239's, section 6."""
 
 
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a request's head alone decides: the engine it goes to, and how.
+
+    head: as the engine shall see it, but for the request's id. upgrade: to a WebSocket.
+    """
+
+    engine: Supervisor
+    head: bytes
+    upgrade: bool
+
+
 class Endpoint:
     """The ASGI application behind every engine's hostname."""
 
@@ -37,7 +50,7 @@ class Endpoint:
         log: Literal["notable", "all"] = "notable",
     ) -> None:
         self._routes = routes
-        self._pool = pool
+        self.pool = pool
         self._log_all = log == "all"
         networks = [ipaddress.ip_network(text) for text in trusted]
 
@@ -52,16 +65,18 @@ class Endpoint:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
-        record = Record(scope)
+        record = self.record(scope)
+        await self.account(record, scope, send, self._find_and_serve(record, receive, send))
+
+    def record(self, scope: Message) -> Record:
+        """The record of a request that has just come, with who sent it and what it is called from now on."""
+        peer = self._peer(scope["client"][0]) if scope["client"] else NOBODY
+        return Record(scope, peer, request_id(scope["headers"], peer))
+
+    async def account(self, record: Record, scope: Message, send: Send, work: Coroutine[Any, Any, int]) -> None:
+        """Do the work, which returns the answer's status; tell the client if it fails, and the log what it was."""
         try:
-            peer = self._peer(scope["client"][0]) if scope["client"] else NOBODY
-            identity = record.identity = request_id(scope["headers"], peer)
-            engine = self._routes.find(host_of(scope))
-            record.engine = engine.name
-            upgrade = "gateway.upgrade" in scope["extensions"]
-            head = request_head(scope, peer, identity, upgrade=upgrade)
-            call = Call(scope, receive, send, head, identity)
-            record.status = await self._serve(call, engine, record, upgrade=upgrade)
+            record.status = await work
         except GatewayError as error:
             record.failed(error.code, str(error.__cause__ or error), error.status)
             await _refuse(error, scope, send, record.identity)
@@ -71,16 +86,38 @@ class Endpoint:
             record.failed("client_gone" if cancelled.args == ("client gone",) else "shutting_down")
             raise
         finally:
-            if record.notable or self._log_all:
-                record.write()
+            self.note(record)
 
-    async def _serve(self, call: Call, engine: Supervisor, record: Record, *, upgrade: bool) -> int:
-        carry = tunnel if upgrade else forward
+    def note(self, record: Record) -> None:
+        """The request is over."""
+        if record.notable or self._log_all:
+            record.write()
+
+    def errand(self, scope: Message, peer: Peer) -> Errand:
+        """What has to be done for a request like this. Raises UnknownHost."""
+        memo = scope["gateway.memo"]
+        known: Errand | None = memo.get(self)
+        if known is None:
+            engine = self._routes.find(host_of(scope))
+            upgrade = "gateway.upgrade" in scope["extensions"]
+            known = memo[self] = Errand(engine, request_head(scope, peer, upgrade=upgrade), upgrade)
+        return known
+
+    async def _find_and_serve(self, record: Record, receive: Receive, send: Send) -> int:
+        errand = self.errand(record.scope, record.peer)
+        record.engine = errand.engine.name
+        head = identified(errand.head, record.identity)
+        return await self.serve(Call(record.scope, receive, send, head, record.identity), errand, record)
+
+    async def serve(self, call: Call, errand: Errand, record: Record) -> int:
+        """Admit and forward; returns the answer's status. Raises EngineTrouble and AnswerCut."""
+        carry = tunnel if errand.upgrade else forward
+        engine = errand.engine
         for _ in range(MOST_CONNECTS):
             async with engine.admitted() as lease:
                 record.admitted(waited=lease.waited)
                 try:
-                    return await carry(call, self._pool, lease.address, engine.spec.answer_timeout)
+                    return await carry(call, self.pool, lease.address, engine.spec.answer_timeout)
                 except ConnectFailed as failure:  # nothing was sent: hold the request until the engine is back
                     record.reconnected(failure)
                     lease.lost_contact()

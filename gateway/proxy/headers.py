@@ -75,8 +75,8 @@ def request_id(headers: Headers, peer: Peer) -> bytes:
     return new_request_id()
 
 
-def request_head(scope: Mapping[str, Any], peer: Peer, identity: bytes, *, upgrade: bool = False) -> bytes:
-    """The head as it goes to the engine, with the final empty line.
+def request_head(scope: Mapping[str, Any], peer: Peer, *, upgrade: bool = False) -> bytes:
+    """The head as it goes to the engine, up to the request's id; see `identified`.
 
     upgrade: ask the engine to switch to WebSocket.
     """
@@ -109,11 +109,15 @@ def request_head(scope: Mapping[str, Any], peer: Peer, identity: bytes, *, upgra
             continue
         head += (name, b": ", value, b"\r\n")
     head += _provenance(forwarded, peer, host)
-    head += (b"via: ", via, b"\r\nx-request-id: ", identity, b"\r\n")
+    head += (b"via: ", via, b"\r\n")
     if upgrade:
         head.append(b"connection: Upgrade\r\nupgrade: websocket\r\n")
-    head.append(b"\r\n")
     return b"".join(head)
+
+
+def identified(head: bytes, identity: bytes) -> bytes:
+    """The complete head, with the final empty line."""
+    return b"%bx-request-id: %b\r\n\r\n" % (head, identity)
 
 
 def _is_reserved(name: bytes) -> bool:
@@ -150,9 +154,10 @@ def _provenance(forwarded: dict[bytes, bytes], peer: Peer, host: bytes) -> list[
 
 def answer_headers(headers: Headers, identity: bytes, *, informational: bool = False) -> Headers:
     """An engine's headers as they go to the client. Several Set-Cookie stay several (RFC 6265 section 3)."""
-    listed = _listed_in_connection(headers)
-    kept = [(n, v) for n, v in headers if n not in HOP_BY_HOP and n not in listed]
-    if not informational and not any([n == b"x-request-id" for n, _ in kept]):
+    kept = [pair for pair in headers if pair[0] not in HOP_BY_HOP]
+    if len(kept) < len(headers) and (listed := _listed_in_connection(headers)):
+        kept = [pair for pair in kept if pair[0] not in listed]
+    if not informational and not any([name == b"x-request-id" for name, _ in kept]):
         kept.append((b"x-request-id", identity))
     return kept
 

@@ -17,9 +17,6 @@ Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
-"""Idempotent methods (RFC 9110 section 9.2.2)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -43,23 +40,17 @@ class AnswerCut(Exception):
 async def forward(call: Call, pool: Pool, address: Address, answer_timeout: float) -> int:
     """Send the request, stream the answer back, return its status.
 
-    Raises ConnectFailed if nothing was sent; EngineBroke and EngineAnswerTimeout if the engine failed before its answer
-    began; AnswerCut if it failed after that.
+    Always on a fresh connection. Raises ConnectFailed if nothing was sent; EngineBroke and EngineAnswerTimeout if the
+    engine failed before its answer began; AnswerCut if it failed after that.
     """
-    method: str = call.scope["method"]
-    body = has_body(call.scope["headers"])
-    # A kept connection may be closed by the engine just as we use it. A request that can be sent again is; any other
-    # travels on a fresh connection and cannot be lost that way.
-    repeatable = method in REPEATABLE and not body
-    upstream = (pool.idle(address) if repeatable else None) or await pool.connect(address)
-    try:
-        return await _exchange(call, upstream, answer_timeout, body=body)
-    except Broke as broke:
-        if broke.heard or broke.late or not (upstream.reused and repeatable):
-            raise trouble(broke, answer_timeout) from broke
     upstream = await pool.connect(address)
+    upstream.begin(call.scope["method"])
+    upstream.write(call.head)
     try:
-        return await _exchange(call, upstream, answer_timeout, body=False)
+        if has_body(call.scope["headers"]):
+            return await _finish_with_body(call, upstream, answer_timeout)
+        upstream.expect_answer(answer_timeout)
+        return await finish(call, upstream)
     except Broke as broke:
         raise trouble(broke, answer_timeout) from broke
 
@@ -71,12 +62,11 @@ def trouble(broke: Broke, answer_timeout: float) -> EngineTrouble:
     return EngineBroke(f"The engine {broke.reason} before it answered.", retry_after=1)
 
 
-async def _exchange(call: Call, upstream: Upstream, answer_timeout: float, *, body: bool) -> int:
-    upstream.begin(call.scope["method"])
-    upstream.write(call.head)
-    if body:
-        return await _exchange_with_body(call, upstream, answer_timeout)
-    upstream.expect_answer(answer_timeout)
+async def finish(call: Call, upstream: Upstream) -> int:
+    """The request is out: stream the answer back, and give the connection back; returns the answer's status.
+
+    Raises Broke if the engine failed before its answer began; AnswerCut if it failed after that.
+    """
     try:
         return await relay(call, upstream, await _head(call, upstream))
     except BaseException:
@@ -86,7 +76,7 @@ async def _exchange(call: Call, upstream: Upstream, answer_timeout: float, *, bo
         upstream.release(request_sent=True)
 
 
-async def _exchange_with_body(call: Call, upstream: Upstream, answer_timeout: float) -> int:
+async def _finish_with_body(call: Call, upstream: Upstream, answer_timeout: float) -> int:
     """Upload and answer run side by side. The clock for the answer starts when the engine has the whole request."""
     upload = asyncio.get_running_loop().create_task(_upload(call, upstream, answer_timeout))
     try:

@@ -39,7 +39,6 @@ class Pool:
         while idle:
             upstream = idle.pop()
             if upstream.usable:
-                upstream.reused = True
                 return upstream
         return None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from gateway.proxy.headers import new_request_id
+from gateway.proxy.headers import Peer
 from gateway.proxy.pool import ConnectFailed
 
 _log = structlog.get_logger()
@@ -16,20 +16,23 @@ _log = structlog.get_logger()
 class Record:
     """Facts about one request. Never its body, query or file name: they may be private.
 
-    notable: it waited for its engine, or failed.
+    peer: who sent it. identity: its X-Request-ID. notable: it waited for its engine, or failed.
     """
 
-    __slots__ = ("_arrived", "_error", "_reason", "_reconnects", "_scope", "_waited", "engine", "identity", "status")
+    __slots__ = (
+        "_arrived", "_error", "_reason", "_reconnects", "_waited", "engine", "identity", "peer", "scope", "status",
+    )  # fmt: skip
 
-    def __init__(self, scope: dict[str, Any]) -> None:
-        self._scope = scope
+    def __init__(self, scope: dict[str, Any], peer: Peer, identity: bytes) -> None:
+        self.scope = scope
+        self.peer = peer
+        self.identity = identity
         self._arrived = time.monotonic()
         self._waited: float | None = None
         self._reconnects = 0
         self._error: str | None = None
         self._reason: str | None = None
         self.engine: str | None = None
-        self.identity = b""
         self.status: int | None = None
 
     @property
@@ -48,14 +51,13 @@ class Record:
         self._error = error
         self._reason = reason or self._reason
         self.status = status or self.status
-        self.identity = self.identity or new_request_id()
 
     def write(self) -> None:
         facts: dict[str, Any] = {
             "engine": self.engine,
             "request_id": self.identity.decode(),
-            "method": self._scope["method"],
-            "path": self._scope["raw_path"].decode(),  # as it came: an escaped control character stays one
+            "method": self.scope["method"],
+            "path": self.scope["raw_path"].decode(),  # as it came: an escaped control character stays one
             "status": self.status,
             "waited": None if self._waited is None else round(self._waited, 4),
             "took": round(time.monotonic() - self._arrived, 4),

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
 import httptools
 
-from gateway.reading import Reading
 from gateway.runtimes.base import Address
+from gateway.stream import Stream
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -54,43 +55,47 @@ class Keeper(Protocol):
     def forget(self, upstream: Upstream) -> None: ...
 
 
-class Upstream(Reading):
-    """One connection to an engine. `begin`, write the request, `answer`, `read` to the end, and give it back."""
+class Upstream(Stream):
+    """One connection to an engine. `begin`, write the request, `answer`, `read` to the end, and give it back.
+
+    listener: called, instead of anyone waiting, when bytes have come or the connection has ended.
+    """
 
     def __init__(self, pool: Keeper, address: Address) -> None:
+        super().__init__(asyncio.get_running_loop())
         self.address = address
-        self.reused = False
         self.idle_since = 0.0
-        self.write_blocked: asyncio.Future[None] | None = None
+        self.listener: Callable[[], None] | None = None
         self.trailers: Headers = []
         self.complete = False
         self._pool = pool
-        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self._parser = httptools.HttpResponseParser(self)
         self._idle = True
         self._lost = False
         self._paused = False
         self._method = "GET"
+        self._timer: asyncio.TimerHandle | None = None
+        self._body: deque[bytes] = deque()
+        self._informational: deque[Answer] = deque()
         self._reset()
 
     def _reset(self) -> None:
+        """Between two exchanges; a connection that is used again has nothing left in its queues."""
         self.trailers = []
         self.complete = False
         self._answer: Answer | None = None
         self._headers: Headers = []
         self._in_head = True
         self._head_bytes = 0
-        self._informational: deque[Answer] = deque()
         self._heard = False
         self._until_close = False
         self._keep_alive = False
         self._upgraded = False
-        self._body: deque[bytes] = deque()
         self._held = 0
         self._broke: Broke | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._patience: asyncio.TimerHandle | None = None
+        self._answer_due: float | None = None
 
     # Transport
 
@@ -98,22 +103,10 @@ class Upstream(Reading):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
         self._transport.set_write_buffer_limits(high=HIGH_WATER)
 
-    def pause_writing(self) -> None:
-        self.write_blocked = self._loop.create_future()
-
-    def resume_writing(self) -> None:
-        if self.write_blocked is not None:
-            self.write_blocked.set_result(None)
-            self.write_blocked = None
-
-    async def writable(self) -> None:
-        """Wait while the engine is slower than the client. Whoever gives up waiting leaves the others undisturbed."""
-        while self.write_blocked is not None:
-            await asyncio.shield(self.write_blocked)
-
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
-        self._expected()
+        if self._timer is not None:
+            self._timer.cancel()
         self.resume_writing()
         if self._idle:
             self._pool.forget(self)
@@ -122,8 +115,15 @@ class Upstream(Reading):
         elif not self.complete:
             self._break("closed the connection" if exc is None else "reset the connection")
         self._wake()
+        if self.listener is not None:
+            self.listener()
 
     def data_received(self, data: bytes | memoryview) -> None:
+        self._take_in(data)
+        if self.listener is not None:
+            self.listener()
+
+    def _take_in(self, data: bytes | memoryview) -> None:
         if self._idle or self._broke:
             self.close()  # nobody asked
             return
@@ -171,8 +171,10 @@ class Upstream(Reading):
         if status < 100:
             raise ValueError(f"status {status}")
         answer = Answer(status, self._headers)
-        if sum([len(n) + len(v) + 4 for n, v in self._headers]) > self._pool.head_limit:
-            raise ValueError(f"head larger than {self._pool.head_limit} bytes")
+        limit = self._pool.head_limit  # the sum is only needed when the bytes at hand could hold a head so large
+        if self._head_bytes > limit and sum([len(n) + len(v) + 4 for n, v in self._headers]) > limit:
+            self._break(f"sent a head larger than {limit} bytes")
+            raise ValueError
         if 100 <= status < 200 and status != 101:
             self._hear_informational(answer)
             return
@@ -180,7 +182,7 @@ class Upstream(Reading):
         self._upgraded = status == 101
         self._note_framing(answer)
         self._answer = answer
-        self._expected()
+        self._answer_due = None
         self._wake()
 
     def on_body(self, body: bytes) -> None:
@@ -240,18 +242,22 @@ class Upstream(Reading):
     def expect_answer(self, within: float) -> None:
         """The final head has to come within so many seconds from now; after that the exchange is broken off as late."""
         if self._answer is None and not self._lost:
-            self._expected()
-            self._patience = self._loop.call_later(within, self._too_late)
+            self._answer_due = self.loop.time() + within
+            if self._timer is None:
+                self._timer = self.loop.call_later(within, self._look_at_clock)
 
-    def _expected(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
-
-    def _too_late(self) -> None:
-        if self._answer is None:
-            self._break("did not begin to answer", late=True)
-            self.abort()
+    def _look_at_clock(self) -> None:
+        """One timer serves all exchanges of a connection, because almost none of them ever needs it."""
+        self._timer = None
+        if self._answer_due is None:
+            return
+        if (left := self._answer_due - self.loop.time()) > 0:
+            self._timer = self.loop.call_later(left, self._look_at_clock)
+            return
+        self._break("did not begin to answer", late=True)
+        self.abort()
+        if self.listener is not None:
+            self.listener()
 
     async def writable_within(self, seconds: float) -> None:
         """Like `writable`; an engine that takes nothing for so long is broken off as late."""
@@ -292,12 +298,26 @@ class Upstream(Reading):
             self._transport.resume_reading()
         return data, bool(self._body) or not self.complete
 
+    @property
+    def has_news(self) -> bool:
+        """Whether `answer` would return or raise at once."""
+        return self._answer is not None or bool(self._informational) or self._broke is not None or self._lost
+
+    def whole(self) -> tuple[Answer, bytes] | None:
+        """The answer with all of its body, if that is here and nothing else goes with it: no 1xx, no trailers."""
+        if not self.complete or self._answer is None or self._informational or self.trailers or self._paused:
+            return None
+        body = b"".join(self._body)
+        self._body.clear()
+        self._held = 0
+        return self._answer, body
+
     async def _more(self) -> None:
         if self._broke is not None:
             raise self._broke
         if self._lost:
             raise Broke("closed the connection", heard=self._heard)
-        self._waiter = self._loop.create_future()
+        self._waiter = self.loop.create_future()
         await self._waiter
 
     def _feed(self, data: bytes) -> None:
@@ -321,8 +341,8 @@ class Upstream(Reading):
 
     def release(self, *, request_sent: bool) -> None:
         """The exchange is over. The connection serves again if both sides are at a clean boundary."""
-        clean = request_sent and self.complete and self._keep_alive and not self._upgraded and not self._body
-        if clean and self.usable and not self._paused:
+        clean = request_sent and self.complete and self._keep_alive and not self._upgraded
+        if clean and self.usable and not (self._paused or self._body or self._informational):
             self._idle = True
             self._pool.keep(self)
         elif request_sent:

@@ -24,7 +24,7 @@ from gateway.server.limits import (
     Limits,
 )
 from gateway.server.outgoing import Outgoing
-from gateway.server.scope import request_scope, shared_scope
+from gateway.server.scope import Scopes
 from gateway.server.sweeper import Sweeper, peer_has_gone
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class Connection(Outgoing):
     ) -> None:
         super().__init__(_loop or asyncio.get_running_loop())
         self._app = config.loaded_app
+        self._at_once = getattr(self._app, "at_once", None)
         self._state: Any = server_state
         self._app_state = app_state
         self._limits = limits
@@ -68,7 +69,6 @@ class Connection(Outgoing):
         self._in_head = False
         self._head_bytes = 0
         self._piece = 0  # bytes that are being parsed
-        self._begun_in = 0  # bytes of the piece in which the head began
         self._begun_in = 0  # bytes of the piece in which the head began
         self._fault: GatewayError | None = None  # found in a parser callback
         self._refusing: GatewayError | None = None  # to be said when the answers before it are out
@@ -90,7 +90,7 @@ class Connection(Outgoing):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
         self._transport.set_write_buffer_limits(high=HIGH_WATER)
-        self._shared_scope = shared_scope(transport, self._app_state)
+        self._scopes = Scopes(transport, self._app_state)
         self._last_read = self.loop.time()
         self._deadline = self._last_read + self._limits.head_timeout
         self._state.connections.add(self)
@@ -115,6 +115,7 @@ class Connection(Outgoing):
         self._stopping = True
         if self._exchange is not None:
             self._exchange.keep_alive = False
+            self._exchange.hand_over()  # the server waits for tasks, and cancels what takes too long
         elif not self._in_head or self._lingering:
             self._close()
         else:
@@ -198,8 +199,14 @@ class Connection(Outgoing):
         except httptools.HttpParserUpgrade as upgrade:
             self._switch(bytes(data[upgrade.args[0] :]))
             return
-        except (httptools.HttpParserError, httptools.HttpParserCallbackError) as error:
-            self._refuse(self._fault or BadRequestFraming(_FAULT_TEXT.format(str(error).rstrip("."))))
+        except httptools.HttpParserCallbackError as error:
+            if self._fault is None:
+                _log.error("gateway.request_broke", path=self._url.decode("latin-1"), exc_info=error.__context__)
+                self._fault = GatewayError("The gateway failed to handle this request; its log says why.")
+            self._refuse(self._fault)
+            return
+        except httptools.HttpParserError as error:
+            self._refuse(BadRequestFraming(_FAULT_TEXT.format(str(error).rstrip("."))))
             return
         arriving = self._arriving
         if self._head_bytes > self._limits.head and (self._in_head or arriving is not None):
@@ -285,7 +292,7 @@ class Connection(Outgoing):
             and len(self._url) + sum([len(n) + len(v) + 4 for n, v in headers]) > limit
         ):
             raise HeadTooLarge(_HEAD_TEXT.format(self._limits.head))
-        scope, has_body = request_scope(self._shared_scope, parser, self._url, headers)
+        scope, has_body = self._scopes.make(parser, self._url, headers)
         if len(self._queue) >= MOST_QUEUED:
             raise BadRequestFraming(_QUEUE_TEXT)
         upgrade = parser.should_upgrade()
@@ -311,9 +318,18 @@ class Connection(Outgoing):
     def _serve(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._deadline = None
-        task = exchange.task = self.loop.create_task(exchange.run(self._app))
+        if self._at_once is not None:
+            exchange.shortcut = self._at_once(exchange)
+        if exchange.shortcut is None:
+            self.start(exchange, self._app)
+
+    def start(self, exchange: Exchange, app: Any) -> None:
+        """Serve it with this application, in a task."""
+        task = exchange.task = self.loop.create_task(exchange.run(app))
         self._state.tasks.add(task)
         task.add_done_callback(self._state.tasks.discard)
+        if exchange.shortcut is not None:  # a task that is cancelled before its first step never takes it over
+            task.add_done_callback(lambda _: exchange.abandon("shutting_down"))
 
     def body_taken(self) -> None:
         """Part of a body was taken; read on if that made room."""
@@ -359,7 +375,7 @@ class Connection(Outgoing):
             self._say_no(error)
 
     def _say_no(self, error: GatewayError) -> None:
-        client = self._shared_scope["client"]
+        client = self._scopes.client
         _log.info("connection.refused", client=client and client[0], error=error.code, reason=error.message)
         status, headers, body = refusal(error)
         lines = [b"%s: %s\r\n" % pair for pair in headers]

@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
@@ -42,11 +42,23 @@ LAST_BYTES = 2.0
 CHUNKED, SIZED, UNTIL_CLOSE, NO_BODY, RAW = range(5)
 
 _log = structlog.get_logger()
-_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+_STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
+_MEANING = frozenset({b"date", b"content-length", b"connection"})
+"""Headers of an answer that say something to us."""
 
 
 def status_line(status: int) -> bytes:
-    return b"HTTP/1.1 %d %s\r\n" % (status, _REASONS.get(status, b""))
+    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+
+
+class Shortcut(Protocol):
+    """What an application that can serve a request without a task gives to the connection that asks it to."""
+
+    def drop(self, error: str) -> None:
+        """The answer is not wanted any more, for this reason."""
+
+    def go_on(self) -> Any:
+        """The ASGI application that does the rest. If it is never called, `drop` is."""
 
 
 class Exchange:
@@ -55,7 +67,7 @@ class Exchange:
     __slots__ = (
         "_body", "_conn", "_expects_continue", "_framing", "_head", "_remaining", "_reported_end", "_size",
         "_trailers_follow", "_waiter", "body_complete", "complete", "disconnected", "has_body", "keep_alive",
-        "scope", "started", "task", "trailers", "upgraded",
+        "scope", "shortcut", "started", "task", "trailers", "upgraded",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +78,7 @@ class Exchange:
         self.keep_alive = keep_alive
         self.has_body = has_body
         self.task: asyncio.Task[None] | None = None
+        self.shortcut: Shortcut | None = None
         self.disconnected = False
         self.started = False  # the answer's head has been given to the transport, or is about to be
         self.complete = False
@@ -77,7 +90,7 @@ class Exchange:
         self._reported_end = False
         self._expects_continue = expects_continue
         self._waiter: asyncio.Future[None] | None = None
-        self._head: list[bytes] | None = None
+        self._head = b""  # what of the answer's head is still to be written
         self._framing = NO_BODY
         self._remaining = 0
         self._trailers_follow = False
@@ -111,6 +124,8 @@ class Exchange:
     def client_gone(self) -> None:
         self.disconnected = True
         self._wake()
+        if self.shortcut is not None:
+            self.abandon("client_gone")
         if self.task is None or self.complete:
             return
         if self.upgraded:
@@ -183,62 +198,66 @@ class Exchange:
         if self.started:
             raise RuntimeError("The answer has already started.")
         self.started = True
+        if self._expects_continue:  # nobody knows now whether the body will follow (RFC 9110 section 10.1.1)
+            self.keep_alive = False
         http_1_1 = self.scope["http_version"] == "1.1"
         head = [status_line(status)]
         self._framing = CHUNKED if http_1_1 else UNTIL_CLOSE
-        if self._expects_continue:  # nobody knows now whether the body will follow (RFC 9110 section 10.1.1)
-            self.keep_alive = False
         dated = False
         for name, value in headers:
-            if b"\n" in value or b"\r" in value or b"\n" in name:
-                raise RuntimeError("A header of the answer holds a line break.")
-            if name == b"content-length":
-                if status == 204:  # RFC 9110 section 8.6
+            if name in _MEANING:
+                if name == b"date":
+                    dated = True
+                elif name == b"content-length":
+                    if status == 204:  # RFC 9110 section 8.6
+                        continue
+                    self._remaining = int(value)
+                    self._framing = SIZED
+                elif b"close" in value.lower():
+                    self.keep_alive = False
                     continue
-                self._remaining = int(value)
-                self._framing = SIZED
-            elif name == b"date":
-                dated = True
-            elif name == b"connection" and b"close" in value.lower():
-                self.keep_alive = False
-                continue
-            head += (name, b": ", value, b"\r\n")
+            head.append(b"%b: %b\r\n" % (name, value))
+        lines = b"".join(head)
+        if lines.count(b"\n") != len(head) or lines.count(b"\r") != len(head):
+            raise RuntimeError("A header of the answer holds a line break.")
         if status == 101:
-            self._switch(head)
+            self._switch(lines)
             return
         if self.scope["method"] == "HEAD" or status in (204, 304):
             self._framing = NO_BODY
         elif self._framing == CHUNKED:
-            head.append(b"transfer-encoding: chunked\r\n")
+            lines += b"transfer-encoding: chunked\r\n"
             self._trailers_follow = trailers
         elif self._framing == UNTIL_CLOSE:
             self.keep_alive = False
         if not dated:
-            head += (b"date: ", self._conn.date, b"\r\n")
+            lines += b"date: %b\r\n" % self._conn.date
         if not self.keep_alive:
-            head.append(b"connection: close\r\n")
+            lines += b"connection: close\r\n"
         elif not http_1_1:
-            head.append(b"connection: keep-alive\r\n")
-        head.append(b"\r\n")
-        self._head = head
+            lines += b"connection: keep-alive\r\n"
+        self._head = lines + b"\r\n"
 
-    def _switch(self, head: list[bytes]) -> None:
+    def _switch(self, lines: bytes) -> None:
         if "gateway.upgrade" not in self.scope["extensions"]:
             raise RuntimeError("This client has not asked for an upgrade.")
         self.upgraded = True
         self._framing = RAW
-        self._conn.write(b"".join(head) + b"\r\n")
+        self._conn.write(lines + b"\r\n")
         self._conn.upgraded()
 
     def _flush(self) -> None:
-        if self._head is not None:
-            head, self._head = self._head, None
-            self._conn.write(b"".join(head))
+        if self._head:
+            head, self._head = self._head, b""
+            self._conn.write(head)
 
     def _send_body(self, body: bytes, *, more: bool) -> None:
         if not self.started or self.complete:
             raise RuntimeError("A body can only be sent between the answer's start and its end.")
-        parts, self._head = self._head or [], None
+        parts = []
+        if self._head:
+            parts.append(self._head)
+            self._head = b""
         match self._framing:
             case 0:  # CHUNKED
                 if body:
@@ -272,27 +291,58 @@ class Exchange:
 
     def _finish(self, *, abort: bool = False) -> None:
         self.complete = True
-        self._head = None
+        self._head = b""
         self._wake()
         self._conn.answered(self, abort=abort)
+
+    # The short way, without a task
+
+    @property
+    def at_leisure(self) -> bool:
+        """Whether the client takes what it is sent, so that nothing has to wait for it."""
+        return self._conn.write_blocked is None
+
+    def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """The whole answer in one write."""
+        self.shortcut = None
+        try:
+            self._send_start(status, headers, trailers=False)
+            self._send_body(body, more=False)
+        except Exception as error:
+            self._broke(error)
+
+    def hand_over(self) -> None:
+        """What began as a shortcut goes on in a task."""
+        if self.shortcut is not None and self.task is None:
+            self._conn.start(self, self.shortcut.go_on())
+
+    def abandon(self, error: str) -> None:
+        """A shortcut that nobody goes on with is dropped."""
+        if self.shortcut is not None:
+            dropped, self.shortcut = self.shortcut, None
+            dropped.drop(error)
 
     # The application's task
 
     async def run(self, app: Any) -> None:
         """Call the application, and see to it that the client gets an answer or a cut, never silence."""
+        self.shortcut = None  # it has become the application
         try:
             await app(self.scope, self.receive, self.send)
         except asyncio.CancelledError:
             if not self.disconnected:
-                await self.give_up(ShuttingDown("The gateway is shutting down; ask again in a moment.", retry_after=1))
-        except Exception:
-            _log.exception("gateway.request_broke", path=self.scope["path"])
-            await self.give_up(GatewayError("The gateway failed to handle this request; its log says why."))
+                self.give_up(ShuttingDown("The gateway is shutting down; ask again in a moment.", retry_after=1))
+        except Exception as error:
+            self._broke(error)
         else:
             if not self.complete and not self.disconnected:
-                await self.give_up(GatewayError("The gateway did not finish its answer; its log says why."))
+                self.give_up(GatewayError("The gateway did not finish its answer; its log says why."))
 
-    async def give_up(self, error: GatewayError) -> None:
+    def _broke(self, error: Exception) -> None:
+        _log.error("gateway.request_broke", path=self.scope["path"], exc_info=error)
+        self.give_up(GatewayError("The gateway failed to handle this request; its log says why."))
+
+    def give_up(self, error: GatewayError) -> None:
         """Answer with the error if the answer has not begun; else cut it."""
         if self.complete or self.disconnected:
             return

@@ -7,18 +7,17 @@ import math
 import socket
 import struct
 
-from gateway.reading import Reading
 from gateway.server.limits import LINGER, STALL
+from gateway.stream import Stream
 
 _RESET = struct.pack("ii", 1, 0)
 
 
-class Outgoing(Reading):
+class Outgoing(Stream):
     """What a connection writes, and how it ends."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self.write_blocked: asyncio.Future[None] | None = None
+        super().__init__(loop)
         self._transport: asyncio.Transport
         self._closing = False
         self._blocked_since = 0.0
@@ -26,18 +25,8 @@ class Outgoing(Reading):
         self._taken_at = 0.0  # when they last became fewer
 
     def pause_writing(self) -> None:
+        super().pause_writing()
         self._blocked_since = self.loop.time()
-        self.write_blocked = self.loop.create_future()
-
-    def resume_writing(self) -> None:
-        if self.write_blocked is not None:
-            self.write_blocked.set_result(None)
-            self.write_blocked = None
-
-    async def writable(self) -> None:
-        """Wait while the client is slower than we are. Whoever gives up waiting leaves the others undisturbed."""
-        while self.write_blocked is not None:
-            await asyncio.shield(self.write_blocked)
 
     def write(self, data: bytes) -> None:
         if not self._closing:

@@ -30,12 +30,17 @@ class Lease:
     address: where it listens. waited: whether the request was held before it was let in.
     """
 
-    __slots__ = ("_desk", "_instance", "address", "waited")
+    __slots__ = ("_desk", "_instance", "_ticket", "address", "waited")
 
-    def __init__(self, desk: Desk, target: Target, *, waited: bool) -> None:
+    def __init__(self, desk: Desk, ticket: int, target: Target, *, waited: bool) -> None:
         self._desk = desk
+        self._ticket = ticket
         self.address, self._instance = target
         self.waited = waited
+
+    def leave(self) -> None:
+        """Give it back. Only for a lease that was not had from a block."""
+        self._desk.leave(self._ticket)
 
     def lost_contact(self) -> None:
         """The engine at this address refuses connections. The next admission waits until it answers again."""
@@ -54,9 +59,9 @@ class Admission:
     async def __aenter__(self) -> Lease:
         self._ticket, target = self._desk.arrive()
         if isinstance(target, Target):
-            return Lease(self._desk, target, waited=False)
+            return Lease(self._desk, self._ticket, target, waited=False)
         try:
-            return Lease(self._desk, await target, waited=True)
+            return Lease(self._desk, self._ticket, await target, waited=True)
         except BaseException:  # refused, or the client has gone: either way the ticket goes back
             if target.done() and not target.cancelled():
                 target.exception()  # a refusal that came together with the client's leaving is not an unseen error

@@ -26,7 +26,7 @@ from gateway.lifecycle.machine import EngineMachine
 from gateway.lifecycle.phases import ASLEEP, FAILED, READY, WAKING, Phase
 from gateway.lifecycle.policy import Policy
 from gateway.runtimes.base import Address, NotRunning, Running, Runtime
-from gateway.supervision.admission import Admission, Target
+from gateway.supervision.admission import Admission, Lease, Target
 from gateway.supervision.last_words import log_last_words
 from gateway.supervision.phase_log import log_phase
 from gateway.supervision.readiness import Probe, until_ready
@@ -130,6 +130,17 @@ class Supervisor:
         Raises an EngineTrouble when the engine cannot be had.
         """
         return Admission(self)
+
+    @property
+    def ready_at(self) -> Address | None:
+        """Where the engine listens, if it is ready now."""
+        return self._address if self.phase is READY else None
+
+    def admit_at_once(self) -> Lease:
+        """A lease on an engine that is ready now, without a block. Whoever gets it must leave."""
+        ticket, target = self.arrive()
+        assert isinstance(target, Target), "only a ready engine admits at once"
+        return Lease(self, ticket, target, waited=False)
 
     def arrive(self) -> tuple[int, Target | asyncio.Future[Target]]:
         """A request wants in. Returns its ticket, and where it may go at once, or else what it has to wait for."""

@@ -44,6 +44,7 @@ async def asked(endpoint: Endpoint, client: tuple[str, int] | None = ("127.0.0.1
     scope: dict[str, Any] = {
         "type": "http", "method": "GET", "path": "/x", "raw_path": b"/x", "gateway.target": b"/x", "client": client,
         "query_string": b"", "headers": [(b"host", b"a.test")], "extensions": {}, "http_version": "1.1",
+        "gateway.memo": {},
     }  # fmt: skip
     sent: list[dict[str, Any]] = []
 

@@ -17,6 +17,7 @@ from gateway.proxy.headers import (
     answer_headers,
     answer_trailers,
     has_body,
+    identified,
     request_head,
     request_id,
     request_trailers,
@@ -32,7 +33,7 @@ ID = b"0123"
 def sent(headers: Headers, peer: Peer = STRANGER, **options: Any) -> Headers:
     """The headers of the head that goes to the engine."""
     scope = {"method": "GET", "gateway.target": b"/a%2Fb?", "headers": [HOST, *headers]}
-    first, *lines = request_head(scope, peer, ID, **options).removesuffix(b"\r\n\r\n").split(b"\r\n")
+    first, *lines = identified(request_head(scope, peer, **options), ID).removesuffix(b"\r\n\r\n").split(b"\r\n")
     assert first == b"GET /a%2Fb? HTTP/1.1"
     return [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]
 

@@ -1,0 +1,125 @@
+"""The short way through a ready engine: a request without a body, on a kept connection, answered without a task.
+
+Most small requests wait for nothing but the engine's answer, and that comes in one piece. A task, its wake-ups and the
+turns of the event loop between them would cost more than all the rest. So the request is written as soon as its head is
+read, and the answer as soon as it is here. Whatever does not fit (an answer in parts, a slow client, a connection that
+ends, the gateway's shutdown) goes on in a task, from where it stands.
+
+Only requests that may be sent twice come this way (RFC 9110 section 9.2.2): a kept connection may be closed by the
+engine just as we use it. Any other travels on a fresh connection and cannot be lost like that.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gateway.errors import GatewayError
+from gateway.proxy.endpoint import Endpoint, Errand
+from gateway.proxy.headers import Headers, answer_headers, identified
+from gateway.proxy.http import Call, Message, Receive, Send, finish, trouble
+from gateway.proxy.record import Record
+from gateway.proxy.upstream import Broke, Upstream
+from gateway.supervision.admission import Lease
+
+REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+"""Idempotent methods (RFC 9110 section 9.2.2)."""
+
+
+class Client(Protocol):
+    """The server's side of the exchange.
+
+    at_leisure: whether the client takes what it is sent, so that nothing has to wait for it.
+    """
+
+    scope: Message
+    has_body: bool
+
+    @property
+    def at_leisure(self) -> bool: ...
+    def answer(self, status: int, headers: Headers, body: bytes) -> None: ...
+    def hand_over(self) -> None:
+        """Go on in a task, with `Shortcut.go_on` as the application."""
+
+
+def shortcut(endpoint: Endpoint, client: Client) -> Shortcut | None:
+    """Send the request to its engine now, or return None and do nothing if it does not fit."""
+    scope = client.scope
+    if client.has_body or scope["method"] not in REPEATABLE:
+        return None
+    record = endpoint.record(scope)
+    try:
+        errand = endpoint.errand(scope, record.peer)
+    except GatewayError:
+        return None  # to be said the long way
+    address = errand.engine.ready_at
+    if address is None or errand.upgrade:
+        return None
+    upstream = endpoint.pool.idle(address)
+    if upstream is None:
+        return None
+    return Shortcut(endpoint, client, errand, record, upstream)
+
+
+class Shortcut:
+    """One request on its short way. Made by `shortcut`; ends with the answer, in `drop`, or in a task."""
+
+    __slots__ = ("_client", "_endpoint", "_errand", "_lease", "_record", "_upstream")
+
+    def __init__(self, endpoint: Endpoint, client: Client, errand: Errand, record: Record, upstream: Upstream) -> None:
+        self._endpoint = endpoint
+        self._client = client
+        self._errand = errand
+        self._record = record
+        self._upstream = upstream
+        engine = errand.engine
+        self._lease: Lease = engine.admit_at_once()
+        record.engine = engine.name
+        upstream.begin(client.scope["method"])
+        upstream.listener = self._heard
+        upstream.write(identified(errand.head, record.identity))
+        upstream.expect_answer(engine.spec.answer_timeout)
+
+    def _heard(self) -> None:
+        """The engine has said something, or will say nothing any more."""
+        upstream, client = self._upstream, self._client
+        if not client.at_leisure or (whole := upstream.whole()) is None:
+            if upstream.has_news:
+                client.hand_over()
+            return
+        answer, body = whole
+        upstream.listener = None
+        upstream.release(request_sent=True)
+        self._lease.leave()
+        self._record.status = answer.status
+        client.answer(answer.status, answer_headers(answer.headers, self._record.identity), body)
+        self._endpoint.note(self._record)
+
+    def drop(self, error: str) -> None:
+        """The answer has nobody any more to go to, for this reason."""
+        self._upstream.listener = None
+        self._upstream.abort()
+        self._lease.leave()
+        self._record.failed(error)
+        self._endpoint.note(self._record)
+
+    # In a task
+
+    def go_on(self) -> Shortcut:
+        """The rest, as an ASGI application. If that is never called, `drop` is."""
+        self._upstream.listener = None
+        return self
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        head = identified(self._errand.head, self._record.identity)
+        call = Call(scope, receive, send, head, self._record.identity)
+        await self._endpoint.account(self._record, scope, send, self._rest(call))
+
+    async def _rest(self, call: Call) -> int:
+        try:
+            return await finish(call, self._upstream)
+        except Broke as broke:
+            if broke.heard or broke.late:
+                raise trouble(broke, self._errand.engine.spec.answer_timeout) from broke
+            return await self._endpoint.serve(call, self._errand, self._record)
+        finally:
+            self._lease.leave()

@@ -1,0 +1,45 @@
+"""One side of a connection: reading into one buffer for all, and writing no faster than the other end reads.
+
+A transport that hands over bytes allocates as many as could come (256 KiB) for each read, however small, and the parser
+copies what it finds once more. The loop asks for this buffer, reads into it and reports it within one callback, so one
+is enough for all; nobody keeps a part of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+_BUFFER = memoryview(bytearray(256 * 1024))
+
+
+class Stream(asyncio.BufferedProtocol):
+    """A protocol whose `data_received` gets a view that is good only until it returns.
+
+    write_blocked: pending while the other end is slower than we are.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.write_blocked: asyncio.Future[None] | None = None
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the name is asyncio's
+        return _BUFFER
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(_BUFFER[:nbytes])
+
+    def data_received(self, data: bytes | memoryview) -> None:
+        raise NotImplementedError
+
+    def pause_writing(self) -> None:
+        self.write_blocked = self.loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self.write_blocked is not None:
+            self.write_blocked.set_result(None)
+            self.write_blocked = None
+
+    async def writable(self) -> None:
+        """Wait while the other end is slower. Whoever gives up waiting leaves the others undisturbed."""
+        while self.write_blocked is not None:
+            await asyncio.shield(self.write_blocked)
