@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from anyio import Semaphore, from_thread, to_thread
 
-from engines.faster.request import ListeningOptions
+from engines.faster.options import ListeningOptions
 from engines.transcription.model_slot import ModelSlot
 from engines.transcription.transcript import Segment, Transcript
 

@@ -6,29 +6,15 @@ ignored, as OpenAI does with `stream` for whisper-1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import UploadFile
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
+from engines.faster.options import ListeningOptions
 from engines.transcription.errors import BadParameter
 from engines.transcription.formats import Granularity, ResponseFormat
 from engines.transcription.languages import parse_language
-
-
-@dataclass(frozen=True, slots=True)
-class ListeningOptions:
-    """What the model is told.
-
-    language: a Whisper code, or None to detect it. temperature: 0 lets the model begin greedily and grow bolder where
-    it is unsure.
-    """
-
-    language: str | None = None
-    prompt: str | None = None
-    temperature: float = 0.0
-    words: bool = False
 
 
 def _encodable(text: str) -> str:
@@ -99,4 +85,4 @@ class TranscriptionForm(BaseModel):
 
     def options(self) -> ListeningOptions:
         words = Granularity.WORD in self.listed()
-        return ListeningOptions(self.language, self.prompt, self.temperature, words)
+        return ListeningOptions(language=self.language, prompt=self.prompt, temperature=self.temperature, words=words)

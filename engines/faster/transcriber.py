@@ -15,7 +15,7 @@ from faster_whisper import WhisperModel
 from faster_whisper.feature_extractor import FeatureExtractor
 
 from engines.faster import features
-from engines.faster.request import ListeningOptions
+from engines.faster.options import ListeningOptions
 from engines.faster.settings import FasterSettings
 from engines.transcription.audio import Samples
 from engines.transcription.errors import BadParameter

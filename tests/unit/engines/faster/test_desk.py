@@ -11,7 +11,7 @@ import pytest
 from anyio import to_thread
 
 from engines.faster.desk import PLACES, Desk
-from engines.faster.request import ListeningOptions
+from engines.faster.options import ListeningOptions
 from engines.transcription.audio import Samples
 from engines.transcription.errors import BadAudio
 from engines.transcription.model_slot import ModelSlot

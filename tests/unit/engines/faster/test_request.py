@@ -9,7 +9,8 @@ import httpx
 import pytest
 from fastapi import FastAPI, Form
 
-from engines.faster.request import ListeningOptions, TranscriptionForm
+from engines.faster.options import ListeningOptions
+from engines.faster.request import TranscriptionForm
 from engines.transcription import refusals
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ import pytest
 from faster_whisper.transcribe import Segment as TheirSegment
 from faster_whisper.transcribe import Word as TheirWord
 
-from engines.faster.request import ListeningOptions
+from engines.faster.options import ListeningOptions
 from engines.faster.settings import FasterSettings
 from engines.faster.transcriber import Transcriber, _ours
 from engines.transcription.audio import Samples
