@@ -41,10 +41,8 @@ DEFAULTS = {
     "model": None,
     "format": "json",
     "listed": ["segment"],
-    "language": None,
-    "prompt": None,
-    "temperature": 0.0,
-    "words": False,
+    **{name: getattr(ListeningOptions(), name) for name in ListeningOptions.__dataclass_fields__},
+    "languages": [],
 }
 
 
