@@ -11,7 +11,7 @@ from engines.faster.desk import Desk
 from engines.faster.request import TranscriptionForm
 from engines.transcription.disconnect import while_client_waits
 from engines.transcription.errors import envelope
-from engines.transcription.formats import render
+from engines.transcription.formats import Wanted, render
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     "4XX": {
@@ -47,7 +47,7 @@ def create_router(desk: Desk, catalogue: Catalogue) -> APIRouter:
         catalogue.resolve(form.model)
         listed, options = form.listed(), form.options()
         transcript = await while_client_waits(request, lambda: desk.transcribe(form.file.file, options))
-        rendered = render(transcript, form.response_format, listed)
+        rendered = render(transcript, Wanted(form.response_format, listed))
         return Response(rendered.content, media_type=rendered.media_type)
 
     @router.get("/models", tags=["Models"], summary="The models that are served")

@@ -1,20 +1,18 @@
-"""A transcript in the forms that OpenAI's API knows. Pure: data in, text out.
-
-The shapes are those of OpenAI's `whisper-1`. Where SRT or WebVTT give certain characters a meaning, the text is
-escaped, so that no sentence can break a cue.
-"""
+"""A transcript in the forms that OpenAI's API knows. Pure: data in, text out."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, assert_never
 
+from engines.transcription import subtitles
 from engines.transcription.languages import LANGUAGES
-from engines.transcription.transcript import Segment, Transcript, Word
+from engines.transcription.subtitles import CueLimits
+from engines.transcription.transcript import Segment, TokenLogprob, Transcript, Word
 
 
 class ResponseFormat(StrEnum):
@@ -30,42 +28,90 @@ class Granularity(StrEnum):
     SEGMENT = "segment"
 
 
+class Usage(StrEnum):
+    """What OpenAI bills by: `whisper-1` by time, its other models by tokens."""
+
+    DURATION = "duration"
+    TOKENS = "tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an answer shall hold.
+
+    granularities: the lists of verbose_json. usage: its form in json, None for none of it. logprobs, languages: whether
+    json has them. cues: how the text of srt and vtt is laid out. Where a form has no place for something, it is left
+    out.
+    """
+
+    form: ResponseFormat = ResponseFormat.JSON
+    granularities: frozenset[Granularity] = frozenset([Granularity.SEGMENT])
+    usage: Usage | None = Usage.DURATION
+    logprobs: bool = False
+    languages: bool = False
+    cues: CueLimits | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Rendered:
     content: str
     media_type: str
 
 
-def render(transcript: Transcript, form: ResponseFormat, granularities: frozenset[Granularity]) -> Rendered:
-    """`granularities` say which lists verbose_json has; the other forms ignore them."""
-    match form:
+def render(transcript: Transcript, wanted: Wanted) -> Rendered:
+    match wanted.form:
         case ResponseFormat.JSON:
-            return _json({"text": transcript.text, "usage": _usage(transcript)})
+            return _json({"text": transcript.text, **extras(transcript, wanted)})
         case ResponseFormat.VERBOSE_JSON:
-            return _json(_verbose(transcript, granularities))
+            return _json(_verbose(transcript, wanted.granularities))
         case ResponseFormat.TEXT:
             return Rendered(f"{transcript.text}\n" if transcript.text else "", "text/plain")
         case ResponseFormat.SRT:
-            return Rendered("".join(_srt_cues(transcript)), "text/plain")
+            return Rendered(subtitles.srt(transcript.segments, wanted.cues), "text/plain")
         case ResponseFormat.VTT:
-            return Rendered("".join(["WEBVTT\n\n", *_vtt_cues(transcript)]), "text/vtt")
+            return Rendered(subtitles.vtt(transcript.segments, wanted.cues), "text/vtt")
         case _:
-            assert_never(form)
+            assert_never(wanted.form)
+
+
+def extras(transcript: Transcript, wanted: Wanted) -> dict[str, Any]:
+    """What comes beside the text, in json and at the end of a stream."""
+    answer: dict[str, Any] = {}
+    if wanted.logprobs:
+        answer["logprobs"] = logprobs(transcript.logprobs)
+    if wanted.languages:  # an empty list says that none could be told
+        answer["languages"] = [{"code": transcript.language}] if transcript.text else []
+    if wanted.usage is not None:
+        answer["usage"] = _usage(transcript, wanted.usage)
+    return answer
+
+
+def logprobs(tokens: Iterable[TokenLogprob]) -> list[dict[str, Any]]:
+    return [{"token": token.token, "bytes": list(token.data), "logprob": token.logprob} for token in tokens]
 
 
 def _json(value: dict[str, Any]) -> Rendered:
     return Rendered(json.dumps(value, ensure_ascii=False, allow_nan=False), "application/json")
 
 
-def _usage(transcript: Transcript) -> dict[str, Any]:
-    """OpenAI bills whisper-1 by whole seconds, and says so in every JSON answer."""
-    return {"type": "duration", "seconds": math.ceil(transcript.duration)}
+def _usage(transcript: Transcript, usage: Usage) -> dict[str, Any]:
+    if usage is Usage.DURATION:
+        return {"type": "duration", "seconds": math.ceil(transcript.duration)}
+    heard, told, written = transcript.audio_tokens, transcript.prompt_tokens, transcript.output_tokens
+    return {
+        "type": "tokens",
+        "input_tokens": heard + told,
+        "output_tokens": written,
+        "total_tokens": heard + told + written,
+        "input_token_details": {"audio_tokens": heard, "text_tokens": told},
+    }
 
 
 def _verbose(transcript: Transcript, granularities: frozenset[Granularity]) -> dict[str, Any]:
+    """Its usage is always the time: there OpenAI's type knows nothing else."""
     answer: dict[str, Any] = {
-        "task": "transcribe",
-        "language": LANGUAGES.get(transcript.language, transcript.language),
+        "task": transcript.task,
+        "language": _language(transcript),
         "duration": _seconds(transcript.duration),
         "text": transcript.text,
     }
@@ -73,8 +119,13 @@ def _verbose(transcript: Transcript, granularities: frozenset[Granularity]) -> d
         answer["words"] = [_word(word) for word in transcript.words]
     if Granularity.SEGMENT in granularities:
         answer["segments"] = [_segment(index, segment) for index, segment in enumerate(transcript.segments)]
-    answer["usage"] = _usage(transcript)
+    answer["usage"] = _usage(transcript, Usage.DURATION)
     return answer
+
+
+def _language(transcript: Transcript) -> str:
+    """The text's language by its name: translations are into English, whatever was spoken."""
+    return "english" if transcript.task == "translate" else LANGUAGES.get(transcript.language, transcript.language)
 
 
 def _segment(index: int, segment: Segment) -> dict[str, Any]:
@@ -101,27 +152,3 @@ def _word(word: Word) -> dict[str, Any]:
 def _seconds(value: float) -> float:
     """Whole milliseconds: the model's grid is 20 ms, and 0.5799999833 helps nobody."""
     return round(value, 3)
-
-
-def _srt_cues(transcript: Transcript) -> Iterator[str]:
-    for number, segment in enumerate(transcript.segments, start=1):
-        text = _one_line(segment.text).replace("-->", "->")
-        yield f"{number}\n{_clock(segment.start, ',')} --> {_clock(segment.end, ',')}\n{text}\n\n"
-
-
-def _vtt_cues(transcript: Transcript) -> Iterator[str]:
-    for segment in transcript.segments:
-        text = _one_line(segment.text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        yield f"{_clock(segment.start, '.')} --> {_clock(segment.end, '.')}\n{text}\n\n"
-
-
-def _one_line(text: str) -> str:
-    """An empty line would end the cue."""
-    return " ".join(text.split())
-
-
-def _clock(seconds: float, mark: str) -> str:
-    """3661.5 as 01:01:01,500. More than 99 hours take more digits."""
-    minutes, milliseconds = divmod(round(max(seconds, 0.0) * 1000), 60_000)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02d}:{minutes:02d}:{milliseconds // 1000:02d}{mark}{milliseconds % 1000:03d}"
