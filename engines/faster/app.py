@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -27,7 +29,17 @@ def create_app(settings: FasterSettings) -> FastAPI:
     slot = ModelSlot(lambda: _load(settings))
     catalogue = Catalogue(settings.model)
     desk = Desk(slot, longest=settings.max_audio_hours * 3600)
-    app = create_service(_TITLE, _DESCRIPTION, catalogue.served, slot, settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        slot.begin_loading()
+        yield
+
+    def report() -> dict[str, str]:
+        now = {"status": slot.state.value, "model": catalogue.served}
+        return now if slot.reason is None else {**now, "reason": slot.reason}
+
+    app = create_service(_TITLE, _DESCRIPTION, settings, report=report, lifespan=lifespan)
     app.include_router(create_router(desk, catalogue))
     return app
 

@@ -1,18 +1,17 @@
-"""The shell around an engine: loading at start, /health, refusals, upload limit and logs."""
+"""The shell around an engine: /health, /docs, refusals, upload limit and logs."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from engines.transcription import refusals
-from engines.transcription.model_slot import ModelSlot
 from engines.transcription.settings import ServiceSettings
 from engines.transcription.upload_limit import UploadLimit
 
@@ -23,16 +22,29 @@ never sends a request into a connection that is just being closed.
 
 
 def create_service(
-    title: str, description: str, model_id: str, slot: ModelSlot[Any], settings: ServiceSettings
+    title: str,
+    description: str,
+    settings: ServiceSettings,
+    *,
+    report: Callable[[], dict[str, str]],
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
 ) -> FastAPI:
-    """A FastAPI application without routes of its own but /health and /docs. The slot begins to load when it starts."""
+    """A FastAPI application without routes of its own but /health and /docs.
 
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        slot.begin_loading()
-        yield
-
-    app = FastAPI(title=title, description=description, version="1", redoc_url=None, lifespan=lifespan)
+    report: what /health tells, with `status` and `model`. lifespan: entered when serving begins, left when it ends.
+    """
+    # FastAPI's own page takes Swagger UI from somebody else's server, which an engine without internet access, or its
+    # reader, may not reach. Here it comes from the package fastapi-offline, whose releases follow Swagger UI's.
+    app = FastAPIOffline(
+        docs_url="/docs",
+        redoc_url=None,
+        static_url="/docs/assets",
+        title=title,
+        description=description,
+        version="1",
+        lifespan=lifespan,
+        swagger_ui_parameters={"validatorUrl": None},  # a badge from swagger.io, shown where the document is public
+    )
     app.add_middleware(UploadLimit, limit=settings.max_upload)
     refusals.install(app)
 
@@ -43,8 +55,7 @@ def create_service(
 
         Requests are welcome in each of them: they wait for a model that loads, and make a broken one load again.
         """
-        report = {"status": slot.state.value, "model": model_id}
-        return report if slot.reason is None else {**report, "reason": slot.reason}
+        return report()
 
     return app
 
