@@ -5,7 +5,11 @@
     │   ├── BadParameter          400 invalid_value
     │   ├── BadAudio              400 invalid_audio
     │   ├── ModelNotFound         404 model_not_found
+    │   ├── ModelNotLoaded        404 model_not_loaded
+    │   ├── ModelAlreadyLoaded    409 model_already_loaded
+    │   ├── ModelInUse            409 model_in_use
     │   └── UploadTooLarge        413 upload_too_large
+    ├── OutOfMemory               503 out_of_memory: of the device that computes
     └── ModelUnavailable          503 model_unavailable: the model could not be loaded; the next request tries again
 
 What is none of these is our fault and answered with 500 internal_error, without details. `code` is stable between
@@ -52,12 +56,41 @@ class ModelNotFound(AskedWrongly):
     status, code = 404, "model_not_found"
 
 
+class ModelNotLoaded(AskedWrongly):
+    """It cannot be unloaded, because it takes no memory."""
+
+    status, code = 404, "model_not_loaded"
+
+
+class ModelAlreadyLoaded(AskedWrongly):
+    status, code = 409, "model_already_loaded"
+
+
+class ModelInUse(AskedWrongly):
+    """It cannot be unloaded now: requests use it, or it is just being loaded."""
+
+    status, code = 409, "model_in_use"
+
+
 class UploadTooLarge(AskedWrongly):
     status, code = 413, "upload_too_large"
 
 
 class ModelUnavailable(EngineError):
     status, code = 503, "model_unavailable"
+
+
+class OutOfMemory(EngineError):
+    """Also for a single window of sound, or half a batch."""
+
+    status, code = 503, "out_of_memory"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The device has not enough memory free for this request now. Ask again in a moment; the operator may "
+            "choose a smaller model, batch size or compute type.",
+            retry_after=5,
+        )
 
 
 def envelope(status: int, code: str, message: str, param: str | None = None) -> dict[str, dict[str, str | None]]:

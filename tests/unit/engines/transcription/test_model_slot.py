@@ -1,10 +1,11 @@
-"""Loaded once, used by one at a time, and never a dead end."""
+"""Loaded once, used by many, and never a dead end."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
-from collections.abc import Callable
+import weakref
 
 import anyio
 import pytest
@@ -12,26 +13,9 @@ from anyio import from_thread, to_thread
 
 from engines.transcription.errors import ModelUnavailable
 from engines.transcription.model_slot import ModelSlot, SlotState
+from tests.unit.engines.transcription.loaders import PATIENCE_S, Loader, Timers, name, until_waiting
 
 pytestmark = pytest.mark.anyio
-
-PATIENCE_S = 20
-
-
-class Loader:
-    """Loads a str when it is told to, or fails; counts its calls."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-        self.go = threading.Event()
-        self.problem: BaseException | None = None
-
-    def __call__(self) -> str:
-        self.calls += 1
-        assert self.go.wait(PATIENCE_S)
-        if self.problem is not None:
-            raise self.problem
-        return "model"
 
 
 @pytest.fixture
@@ -39,17 +23,9 @@ def loader() -> Loader:
     return Loader()
 
 
-def name(model: str) -> str:
-    return model
-
-
-async def until_waiting(slot: ModelSlot[str], work: Callable[[str], str]) -> asyncio.Task[str]:
-    """A request that has got as far as it can."""
-    task = asyncio.get_running_loop().create_task(slot.run(work))
-    for _ in range(5):
-        await anyio.lowlevel.checkpoint()
-    assert not task.done()
-    return task
+@pytest.fixture
+def timers() -> Timers:
+    return Timers()
 
 
 async def test_requests_that_arrive_while_the_model_loads_wait_for_one_load(loader: Loader) -> None:
@@ -153,7 +129,7 @@ async def test_cancelled_work_ends_at_its_next_look_and_only_then_is_the_place_f
         group.start_soon(slot.run, work)
         assert await to_thread.run_sync(working.wait, PATIENCE_S)
         successor = await until_waiting(slot, name)
-        assert repr(slot) == "<ModelSlot ready working=1>"
+        assert repr(slot) == "<ModelSlot model ready users=2>"
         group.cancel_scope.cancel()
         look.set()
     assert await successor == "model"
@@ -180,3 +156,74 @@ async def test_what_the_work_raises_is_the_caller_s(loader: Loader) -> None:
     with pytest.raises(ZeroDivisionError):
         await slot.run(lambda _: 1 // 0)
     assert await slot.run(name) == "model"
+
+
+# Borrowed by several at once.
+
+
+async def test_many_borrow_the_same_model_at_the_same_time(loader: Loader) -> None:
+    loader.go.set()
+    slot = ModelSlot(loader)
+    async with slot.borrowed() as first, slot.borrowed() as second:
+        assert first is second
+        assert slot.users == 2
+    assert (slot.users, slot.state, loader.calls) == (0, SlotState.READY, 1)
+
+
+async def test_who_waits_for_the_load_counts_as_a_user_and_a_leaver_no_longer_does(loader: Loader) -> None:
+    slot = ModelSlot(loader)
+    waiting = [await until_waiting(slot, name) for _ in range(3)]
+    assert slot.users == 3
+    waiting[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting[0]
+    assert (slot.users, slot.state) == (2, SlotState.LOADING)
+    loader.go.set()
+    assert await asyncio.gather(*waiting[1:]) == ["model"] * 2
+
+
+async def test_a_block_that_fails_gives_the_model_back(loader: Loader) -> None:
+    loader.go.set()
+    slot = ModelSlot(loader)
+    with pytest.raises(ZeroDivisionError):
+        async with slot.borrowed():
+            raise ZeroDivisionError
+    assert slot.users == 0
+
+
+async def test_a_failed_load_is_nobody_s_use(loader: Loader) -> None:
+    loader.go.set()
+    loader.problem = OSError("no network")
+    slot = ModelSlot(loader, ttl=5)
+    with pytest.raises(ModelUnavailable):
+        async with slot.borrowed():
+            pass
+    assert (slot.users, slot.state) == (0, SlotState.BROKEN)
+
+
+async def test_loading_can_begin_before_there_is_an_event_loop(loader: Loader, timers: Timers) -> None:
+    """So that it runs beside the rest of the start; idle time is watched as soon as somebody on the loop can."""
+    slot = ModelSlot(loader, ttl=5, later=timers.later)
+    await to_thread.run_sync(slot.begin_loading)
+    loader.go.set()
+    slot.begin_loading()
+    await slot.load()
+    await anyio.lowlevel.checkpoint()
+    assert [timer.seconds for timer in timers.running] == [5]
+    assert loader.calls == 1
+
+
+async def test_what_a_failed_load_had_begun_is_not_kept() -> None:
+    shadows = []
+
+    class Half:
+        def __init__(self) -> None:
+            shadows.append(weakref.ref(self))
+            raise OSError("no space")
+
+    slot = ModelSlot(Half)
+    with pytest.raises(ModelUnavailable):
+        await slot.load()
+    gc.collect()
+    assert shadows[0]() is None
+    assert slot.reason == "no space"
