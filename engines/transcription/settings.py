@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1, "ms": 0.001}
+_NUMBER = r"\d{1,9}(?:\.\d{1,3})?"
+_PLAIN = re.compile(_NUMBER, re.ASCII)
+_DURATION = re.compile("".join(rf"(?:(?P<{unit}>{_NUMBER}){unit})?" for unit in _SECONDS), re.ASCII)
 
 
 class BadSettings(Exception):
@@ -25,6 +29,15 @@ def parse_size(value: object) -> int:
     if match is None or int(match[1]) == 0:
         raise ValueError(f'{value!r} is not a size (try "500m" or "2g")')
     return int(match[1]) * _UNITS[match[2]]
+
+
+def parse_duration(value: object) -> float:
+    """Seconds: plain, or as "250ms", "90s", "5m", "1h30m" or "2d". Raises ValueError with a remedy."""
+    text = str(value).strip().lower()
+    match = _DURATION.fullmatch(f"{text}s" if _PLAIN.fullmatch(text) else text)
+    if match is None or not text:
+        raise ValueError(f'{value!r} is not a duration (try "300" or "5m")')
+    return sum(float(number) * _SECONDS[unit] for unit, number in match.groupdict(default="0").items())
 
 
 def lower_case(value: object) -> object:
@@ -65,15 +78,29 @@ class ServiceSettings(BaseModel):
         description="Longest recording, in hours. Small files can hold days of silence; decoded, it takes memory.",
     )
 
+    OLD_NAMES: ClassVar[Mapping[str, str]] = {}
+    """What a variable is called by those whom we follow → our name for it. Ours wins where both are set."""
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
         """Reads the variables that the fields name. An empty one counts as absent. Raises BadSettings."""
-        names = [str(field.alias) for field in cls.model_fields.values()]
+        ours = [str(field.alias) for field in cls.model_fields.values()]
+        old = {new: old for old, new in cls.OLD_NAMES.items() if environment.get(old)}
+        names = {name: name if environment.get(name) else old.get(name, name) for name in ours}
+        given = {name: environment[used] for name, used in names.items() if environment.get(used)}
         try:
-            return cls.model_validate({name: environment[name] for name in names if environment.get(name)})
+            settings = cls.model_validate(given)
+            problems = settings.contradictions()
         except ValidationError as exc:
-            problems = (f"{error['loc'][0]}={error['input']}: {_reason(error['msg'])}" for error in exc.errors())
-            raise BadSettings("\n".join(problems)) from None
+            problems = [(str(error["loc"][0]), _reason(error["msg"])) for error in exc.errors()]
+        if problems:
+            lines = (f"{names[name]}={given.get(name, '')}: {problem}" for name, problem in problems)
+            raise BadSettings("\n".join(lines))
+        return settings
+
+    def contradictions(self) -> list[tuple[str, str]]:
+        """Settings that are fine alone but not together: variable, and what is wrong and what to do."""
+        return []
 
 
 def _reason(message: str) -> str:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 
-from engines.transcription.settings import BadSettings, ServiceSettings, parse_size
+from engines.transcription.settings import BadSettings, ServiceSettings, parse_duration, parse_size
 
 
 @pytest.mark.parametrize(
@@ -16,6 +18,29 @@ def test_sizes_are_read_as_people_write_them(text: str, size: int) -> None:
 def test_what_is_no_size_is_refused_with_a_remedy(text: str) -> None:
     with pytest.raises(ValueError, match='try "500m"'):
         parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0),
+        ("300", 300),
+        ("0.5", 0.5),
+        ("250ms", 0.25),
+        ("90s", 90),
+        (" 5M ", 300),
+        ("1h30m", 5400),
+        ("2d", 172800),
+    ],
+)
+def test_durations_are_read_as_people_write_them(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", " ", "-1", "5 minutes", "5m5", "30m1h", "1e9", "inf", "٣m", "9999999999"])
+def test_what_is_no_duration_is_refused_with_a_remedy(text: str) -> None:
+    with pytest.raises(ValueError, match='try "300" or "5m"'):
+        parse_duration(text)
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -42,6 +67,32 @@ def test_all_problems_are_told_at_once_each_with_its_variable() -> None:
     lines = str(problems.value).splitlines()
     assert [line.partition("=")[0] for line in lines] == ["PORT", "LOG_LEVEL", "MAX_UPLOAD", "MAX_AUDIO_HOURS"]
     assert lines[2] == 'MAX_UPLOAD=much: \'much\' is not a size (try "500m" or "2g")'
+
+
+class Related(ServiceSettings):
+    """An engine that follows another server's names."""
+
+    OLD_NAMES: ClassVar[dict[str, str]] = {"UVICORN_PORT": "PORT"}
+
+    def contradictions(self) -> list[tuple[str, str]]:
+        return [("PORT", "is taken."), ("HOST", "is elsewhere.")] if self.port == 1 else []
+
+
+def test_old_names_are_read_where_ours_are_absent() -> None:
+    assert Related.from_environment({"UVICORN_PORT": "9"}).port == 9
+    assert Related.from_environment({"UVICORN_PORT": "9", "PORT": ""}).port == 9
+    assert Related.from_environment({"UVICORN_PORT": "9", "PORT": "8"}).port == 8
+
+
+def test_problems_name_the_variable_that_was_written() -> None:
+    with pytest.raises(BadSettings, match=r"^UVICORN_PORT=nine: "):
+        Related.from_environment({"UVICORN_PORT": "nine"})
+
+
+def test_contradictions_are_told_together() -> None:
+    with pytest.raises(BadSettings) as problems:
+        Related.from_environment({"UVICORN_PORT": "1"})
+    assert str(problems.value).splitlines() == ["UVICORN_PORT=1: is taken.", "HOST=: is elsewhere."]
 
 
 def test_settings_do_not_change() -> None:
