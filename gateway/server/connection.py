@@ -356,7 +356,7 @@ class Connection(Outgoing):
         elif self._refusing is not None:
             self._say_no(self._refusing)
         else:
-            self._deadline = self._last_read + KEEP_ALIVE
+            self._deadline = self.loop.time() + KEEP_ALIVE
         self._resume()
 
     def _refuse(self, error: GatewayError) -> None:

@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.server.exchange import Exchange
+from gateway.server.limits import KEEP_ALIVE
 from tests.unit.server.wire import GET, Wire, answering, body, start
 
 pytestmark = pytest.mark.anyio
@@ -130,6 +131,17 @@ async def test_requests_that_wait_behind_it_come_next(app: App, wire: Wire) -> N
     app.taken[1].answer(200, [LENGTH], b"2.")
     said = await wire.settle()
     assert said.index(b"1.") < said.index(b"2.")
+
+
+async def test_a_connection_is_idle_from_its_last_answer_on_however_long_that_took(app: App, wire: Wire) -> None:
+    await wire.hear(GET)
+    wire.connection._last_read -= 2 * KEEP_ALIVE  # that long ago, it seems
+    app.taken[0].answer(200, [LENGTH], b"ok")
+    now = wire.connection.loop.time()
+    wire.connection.sweep(now + KEEP_ALIVE - 1)
+    assert wire.transport.ended is None
+    wire.connection.sweep(now + KEEP_ALIVE + 1)
+    assert wire.transport.ended == "closed"
 
 
 async def test_our_own_mistake_is_not_called_the_clients(app: App, wire: Wire) -> None:
