@@ -187,7 +187,7 @@ class Upstream(Stream):
 
     def on_body(self, body: bytes) -> None:
         self._head_bytes = 0  # only what comes without end between two parts of a body is too much: it is trailers
-        if not self.complete:
+        if self._answer is not None and not self.complete:  # a 1xx that claims to have a body has none
             self._feed(body)
 
     def on_message_complete(self) -> None:
@@ -305,7 +305,9 @@ class Upstream(Stream):
 
     def whole(self) -> tuple[Answer, bytes] | None:
         """The answer with all of its body, if that is here and nothing else goes with it: no 1xx, no trailers."""
-        if not self.complete or self._answer is None or self._informational or self.trailers or self._paused:
+        if not self.complete or self._answer is None or self._upgraded:
+            return None
+        if self._informational or self.trailers or self._paused:
             return None
         body = b"".join(self._body)
         self._body.clear()

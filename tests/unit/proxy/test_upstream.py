@@ -58,6 +58,16 @@ async def test_informational_answers_come_first_and_100_is_not_passed_on(pool: P
         upstream.abort()
 
 
+async def test_a_body_of_an_informational_answer_is_not_part_of_the_final_one(pool: Pool) -> None:
+    async with tiny_engine(b"HTTP/1.1 150 Wait\r\nContent-Length: 4\r\n\r\nlies" + OK) as engine:
+        upstream = await pool.connect(engine.address)
+        upstream.begin("GET")
+        upstream.write(GET)
+        assert [(await upstream.answer()).status for _ in range(2)] == [150, 200]
+        assert await upstream.read() == (b"ok", False)
+        upstream.abort()
+
+
 async def test_trailers_are_kept_apart(pool: Pool) -> None:
     answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Check: 1\r\n\r\n"
     async with tiny_engine(answer) as engine:
