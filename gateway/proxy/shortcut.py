@@ -118,8 +118,8 @@ class Shortcut:
         try:
             return await finish(call, self._upstream)
         except Broke as broke:
-            if broke.heard or broke.late:
+            if broke.heard or broke.late or self._lease.revoked:
                 raise trouble(broke, self._errand.engine.spec.answer_timeout) from broke
-            return await self._endpoint.serve(call, self._errand, self._record)
         finally:
             self._lease.leave()
+        return await self._endpoint.serve(call, self._errand, self._record)  # no stop fits between the two leases

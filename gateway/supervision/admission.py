@@ -21,6 +21,9 @@ class Desk(Protocol):
 
     def arrive(self) -> tuple[int, Target | asyncio.Future[Target]]: ...
     def leave(self, ticket: int) -> None: ...
+    def holds(self, ticket: int) -> bool:
+        """Whether this one still keeps the engine awake."""
+
     def lost_contact(self, instance: str) -> None: ...
 
 
@@ -37,6 +40,11 @@ class Lease:
         self._ticket = ticket
         self.address, self._instance = target
         self.waited = waited
+
+    @property
+    def revoked(self) -> bool:
+        """Whether an operator has put the engine to sleep by force since, which cuts off whom it served."""
+        return not self._desk.holds(self._ticket)
 
     def leave(self) -> None:
         """Give it back. Only for a lease that was not had from a block."""

@@ -158,6 +158,9 @@ class Supervisor:
         self._admissions.pop(ticket, None)
         self._perform(self._machine.handle(e.RequestLeft(ticket)))
 
+    def holds(self, ticket: int) -> bool:
+        return ticket in self._machine.serving
+
     def tell(self, event: e.Event) -> None:
         """Hand an event to the machine and see to its commands. Raises what the machine raises."""
         self._after(self._machine.handle(event), event)

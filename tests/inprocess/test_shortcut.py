@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
 
+from gateway.lifecycle.events import SleepAsked
+from gateway.lifecycle.phases import ASLEEP, FAILED, WAKING
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
 from tests.fixtures.raw_client import Incomplete, RawClient
 from tests.fixtures.scripted_engine import ScriptedEngine, Visit, scripted_engine
@@ -43,7 +45,9 @@ class Stage:
 
 
 @contextmanager
-def waiting(answer: Answering, request: str = "GET", **settings: object) -> Iterator[Stage]:
+def waiting(
+    answer: Answering, request: str = "GET", *, engine: Mapping[str, object] | None = None, **settings: object
+) -> Iterator[Stage]:
     held = Held(threading.Event(), threading.Event())
 
     def script(visit: Visit) -> None:
@@ -55,15 +59,15 @@ def waiting(answer: Answering, request: str = "GET", **settings: object) -> Iter
             answer(visit, held)
 
     with (
-        scripted_engine(script) as engine,
-        running_gateway({"whisper": Engine(engine.port)}, **settings) as gateway,
+        scripted_engine(script) as scripted,
+        running_gateway({"whisper": Engine(scripted.port, **(engine or {}))}, **settings) as gateway,
         gateway.raw() as client,
     ):
         assert client.get("/first").answer().status == 200
         client.send(f"{request} /x HTTP/1.1\r\nHost: whisper.test\r\nContent-Length: 0\r\n\r\n")
-        gateway.until(lambda: len(engine.heads) == 2)
+        gateway.until(lambda: len(scripted.heads) == 2)
         try:
-            yield Stage(gateway, engine, client, held)
+            yield Stage(gateway, scripted, client, held)
         finally:
             held.said.set()
             gateway.until(gateway.is_free)
@@ -202,6 +206,17 @@ def test_an_engine_that_breaks_is_502(said: bytes, reason: str) -> None:
         assert [head.split(b" ")[1] for head in stage.engine.heads] == [b"/first", b"/x"]
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_switch_that_nobody_asked_for_is_502_whatever_comes_with_it(method: str) -> None:
+    """It is the engine's mistake; not ours, and no answer."""
+    said = b"HTTP/1.1 101 Switching Protocols\r\nContent-Length: 7\r\n\r\n" + OK
+    with waiting(saying(said), method) as stage:
+        stage.speak()
+        assert stage.client.answer(method).status == 502
+        stage.gateway.until(lambda: bool(stage.gateway.events("request.failed")))
+        assert "unasked" in stage.gateway.events("request.failed")[0]["reason"]
+
+
 def test_an_answer_that_breaks_off_is_cut() -> None:
     with waiting(closing(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhal")) as stage:
         stage.speak()
@@ -215,6 +230,37 @@ def test_a_kept_connection_that_had_ended_is_no_reason_to_fail() -> None:
         stage.speak()
         assert stage.client.answer().body == b"ok"
         assert [head.split(b" ")[1] for head in stage.engine.heads] == [b"/first", b"/x", b"/x"]
+
+
+def test_a_request_that_is_repeated_has_one_lease_only() -> None:
+    """With two it would hold the engine that it waits for: one that cannot be woken must become FAILED at once."""
+    starting = {"start_timeout": "300ms"}
+    with waiting(closing(), engine=starting) as stage:
+        runtime = stage.gateway.runtimes["whisper"]
+
+        def lose_it_for_good() -> None:
+            runtime.start_gate.clear()
+            runtime.crash()
+
+        stage.gateway.on_loop(lose_it_for_good)
+        stage.gateway.reaches(ASLEEP)
+        stage.speak()
+        stage.gateway.reaches(WAKING)
+        assert (stage.gateway.engine().serving, stage.gateway.engine().waiting) == (0, 1)
+        assert stage.client.answer().status == 504
+        assert stage.gateway.engine().phase is FAILED
+        stage.gateway.on_loop(runtime.start_gate.set)
+
+
+def test_a_sleep_by_force_cuts_it_off_and_is_not_undone_by_it() -> None:
+    with waiting(closing()) as stage:
+        runtime = stage.gateway.runtimes["whisper"]
+        runtime.on_stop = stage.speak
+        stage.gateway.on_loop(lambda: stage.gateway.engine().tell(SleepAsked(force=True)))
+        assert stage.client.answer().status == 502
+        stage.gateway.reaches(ASLEEP)
+        assert runtime.starts == 1
+        assert [head.split(b" ")[1] for head in stage.engine.heads] == [b"/first", b"/x"]
 
 
 def test_an_answer_that_does_not_begin_in_time_is_504() -> None:
