@@ -12,8 +12,8 @@ they write is the outcome of the attempt that they were given. A load waits unti
 memory of both may not be there.
 
 A model counts as used from the moment somebody asks to borrow it, loaded or not. Idle time begins when the last user
-has left. A model that was loaded ahead, without a user, is idle since it was loaded; but where models are unloaded at
-once (`ttl` 0) it stays until its first user leaves, or loading ahead would be for nothing.
+has left. A model that was loaded ahead, without a user, is idle since it was loaded, and stays for at least a minute
+(`FIRST_USER_S`): where models are unloaded at once, loading ahead would be for nothing.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 5
 """Told to clients that met a model which could not be loaded."""
+
+FIRST_USER_S = 60
+"""How long a model that was loaded ahead waits for its first user, however short `ttl` is."""
 
 
 class Timer(Protocol):
@@ -155,7 +158,7 @@ class ModelSlot(Generic[Model]):
             return await to_thread.run_sync(work, model, limiter=self._turn)
 
     async def unload(self) -> None:
-        """Have its memory free when this returns. Raises ModelInUse, and ModelNotLoaded where there is nothing to do."""
+        """Its memory is free when this returns. Raises ModelInUse, and ModelNotLoaded where there is nothing to do."""
         match self.state:
             case SlotState.UNLOADED | SlotState.BROKEN:
                 raise ModelNotLoaded(f"The model {self._name} is not loaded.")
@@ -202,9 +205,9 @@ class ModelSlot(Generic[Model]):
         if self._users or self._ttl is None or self.state is not SlotState.READY:
             return
         self._stop_timer()
-        if self._ttl > 0:
-            self._timer = self._later(self._ttl, self._on_timer)
-        elif not self._ahead:
+        if seconds := max(self._ttl, FIRST_USER_S if self._ahead else 0):
+            self._timer = self._later(seconds, self._on_timer)
+        else:
             self._begin_closing("idle")
 
     def _on_timer(self) -> None:

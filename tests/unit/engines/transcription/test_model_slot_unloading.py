@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from engines.transcription.errors import ModelInUse, ModelNotLoaded, ModelUnavailable
-from engines.transcription.model_slot import ModelSlot, SlotState
+from engines.transcription.model_slot import FIRST_USER_S, ModelSlot, SlotState
 from tests.unit.engines.transcription.loaders import Closer, Loader, Timers, name, until, until_waiting
 
 pytestmark = pytest.mark.anyio
@@ -199,24 +199,29 @@ async def test_zero_seconds_leave_a_model_in_use_alone(loader: Loader, closer: C
     assert slot.state is SlotState.UNLOADED
 
 
-async def test_a_model_loaded_ahead_is_idle_from_then_on(loader: Loader, timers: Timers) -> None:
-    slot = ModelSlot(loader, ttl=300, later=timers.later)
+@pytest.mark.parametrize(("ttl", "seconds"), [(300, 300), (5, FIRST_USER_S), (0, FIRST_USER_S)])
+async def test_a_model_loaded_ahead_is_idle_from_then_on_and_waits_a_while_for_its_first_user(
+    loader: Loader, timers: Timers, ttl: float, seconds: float
+) -> None:
+    slot = ModelSlot(loader, ttl=ttl, later=timers.later)
     slot.begin_loading()
     assert timers.running == []
     loader.go.set()
     await slot.load()
     await anyio.lowlevel.checkpoint()
-    assert [timer.seconds for timer in timers.running] == [300]
+    assert [timer.seconds for timer in timers.running] == [seconds]
+    timers.ring()
+    assert slot.state is SlotState.UNLOADED
 
 
-async def test_with_zero_seconds_a_model_loaded_ahead_waits_for_its_first_user(loader: Loader, timers: Timers) -> None:
+async def test_with_zero_seconds_a_model_loaded_ahead_is_unloaded_after_its_first_use(
+    loader: Loader, timers: Timers
+) -> None:
     loader.go.set()
     slot = ModelSlot(loader, ttl=0, later=timers.later)
     await slot.load()
-    await anyio.lowlevel.checkpoint()
-    assert slot.state is SlotState.READY
     await slot.run(name)
-    assert slot.state is SlotState.UNLOADED
+    assert (slot.state, timers.running) == (SlotState.UNLOADED, [])
 
 
 async def test_a_model_whose_only_waiter_left_is_idle_as_soon_as_it_is_loaded(loader: Loader, timers: Timers) -> None:
