@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from engines.faster.contradictions import problems_of
+from engines.faster.lists import parse_aliases, parse_names, parse_preload, parse_ttl
+from engines.faster.sources import id_of
 from engines.transcription.settings import ServiceSettings, lower_case
 
 Device = Annotated[Literal["auto", "cpu", "cuda"], BeforeValidator(lower_case)]
@@ -27,15 +31,52 @@ ComputeType = Annotated[
 
 
 class FasterSettings(ServiceSettings):
+    """A model is named by its folder, its name on the hub, or a size; where it has been named, its id will do, too."""
+
+    OLD_NAMES: ClassVar[Mapping[str, str]] = {
+        "WHISPER__MODEL": "WHISPER_MODEL",
+        "WHISPER__TTL": "WHISPER_TTL",
+        "WHISPER__INFERENCE_DEVICE": "WHISPER_DEVICE",
+        "WHISPER__COMPUTE_TYPE": "WHISPER_COMPUTE_TYPE",
+        "WHISPER__CPU_THREADS": "WHISPER_CPU_THREADS",
+        "WHISPER__NUM_WORKERS": "WHISPER_WORKERS",
+        "PRELOAD_MODELS": "WHISPER_PRELOAD",
+    }
+    """faster-whisper-server's names for the same things."""
+
     model: str = Field(
         "Systran/faster-whisper-small",
         alias="WHISPER_MODEL",
-        description="Folder of a CTranslate2 model, or a name on the Hugging Face hub, or a size: `small`.",
+        description="The default model: folder of a CTranslate2 model, or a name on the Hugging Face hub, or a size: "
+        "`small`. `auto`: the largest of `WHISPER_MODELS` that fits the GPU, see below. If only `WHISPER_MODELS` is "
+        "set, its first.",
+    )
+    models: Annotated[tuple[str, ...], BeforeValidator(parse_names)] = Field(
+        (),
+        alias="WHISPER_MODELS",
+        description="All models that requests may ask for, separated by commas. Each is loaded when it is needed.",
+    )
+    aliases: Annotated[dict[str, str], BeforeValidator(parse_aliases)] = Field(
+        {},
+        alias="WHISPER_ALIASES",
+        description="Other names for them: `meetings=large-v3,whisper-1=small`. `whisper-1` and OpenAI's "
+        "`gpt-*-transcribe` stand for the default model unless they are named here.",
+    )
+    preload: Annotated[tuple[str, ...], BeforeValidator(parse_preload)] = Field(
+        ("default",),
+        alias="WHISPER_PRELOAD",
+        description="What is loaded at start: `default`, `none`, or names, separated by commas.",
+    )
+    ttl: Annotated[dict[str, float | None], BeforeValidator(parse_ttl)] = Field(
+        {"": None},
+        alias="WHISPER_TTL",
+        description="How long a model stays loaded after its last use: `never` unloaded, seconds, or such as `5m`; `0` "
+        "unloads at once. For single models: `never,large-v3=5m`.",
     )
     device: Device = Field(
         "auto",
         alias="WHISPER_DEVICE",
-        description="Where the model computes: `cpu`, `cuda`, or `auto`: CUDA where there is a GPU.",
+        description="Where models compute: `cpu`, `cuda`, or `auto`: CUDA where there is a GPU.",
     )
     compute_type: ComputeType = Field(
         "auto",
@@ -49,3 +90,51 @@ class FasterSettings(ServiceSettings):
         ge=0,
         description="Threads for computing on a CPU; 0 takes one for each core that the engine may use, at most 4.",
     )
+    workers: int = Field(
+        1,
+        alias="WHISPER_WORKERS",
+        ge=1,
+        description="How many batches a model computes at the same time. More take more memory and, on a CPU, as many "
+        "times the threads.",
+    )
+    batch_size: int = Field(
+        0,
+        alias="WHISPER_BATCH_SIZE",
+        ge=0,
+        description="How many windows of 30 seconds are computed together, of one recording or of several; 0 takes 16 "
+        "on a GPU and 8 on a CPU, 1 computes each alone.",
+    )
+    cpu_model: str | None = Field(
+        None,
+        alias="WHISPER_CPU_MODEL",
+        description="What `auto` chooses where nothing fits a GPU. Unless set: the largest of `WHISPER_MODELS` that is "
+        "not larger than `small`, or the smallest of all.",
+    )
+    develop: bool = Field(
+        False,  # noqa: FBT003  pydantic takes the default so
+        alias="DEVELOP",
+        description="`1` makes the smallest of `WHISPER_MODELS` the default, whatever `WHISPER_MODEL` says: for trying "
+        "things out.",
+    )
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """As they were written: folders, names on the hub, sizes."""
+        return self.models or (self.model,)
+
+    @property
+    def default(self) -> str:
+        """One of `allowed`. Not to be asked as long as it is to be chosen, see choice.py."""
+        assert self.model != "auto"
+        return (self.source_of(self.model) if "model" in self.model_fields_set else None) or self.allowed[0]
+
+    def source_of(self, name: str) -> str | None:
+        """The allowed model that is meant by its source or its id, as it was written; None if there is none."""
+        return next((source for source in self.allowed if name in (source, id_of(source))), None)
+
+    def ttl_of(self, source: str) -> float | None:
+        """Seconds after its last use until it is unloaded; None for never."""
+        return next((self.ttl[name] for name in (source, id_of(source), "") if name in self.ttl), None)
+
+    def contradictions(self) -> list[tuple[str, str]]:
+        return list(problems_of(self))
