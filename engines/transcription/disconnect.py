@@ -29,7 +29,10 @@ async def while_client_waits(request: Request, work: Callable[[], Awaitable[Resu
             failure = exc  # raised below: leaving the group with it would wrap it in an ExceptionGroup
         finally:
             group.cancel_scope.cancel()
-    raise failure or ClientLeft
+    try:
+        raise failure or ClientLeft
+    finally:
+        del failure  # it refers to this frame by its traceback, and by that to a whole recording
 
 
 async def _cancel_when_gone(request: Request, scope: anyio.CancelScope) -> None:
