@@ -40,7 +40,8 @@ ONLY_IN = {
     "uvicorn": ("gateway/serving", "gateway/server/", "engines/"),
     "starlette": ("gateway/control/", "engines/"),
     "yaml": "gateway/config/",
-    "faster_whisper": "engines/faster/transcriber",
+    "faster_whisper": ("engines/faster/transcriber", "engines/faster/sharing", "engines/faster/chunks"),
+    "ctranslate2": "engines/faster/batching",
     "av": "engines/transcription/audio",
     "fastapi": "engines/",
 }

@@ -1,23 +1,30 @@
 """From an upload to a transcript.
 
 An upload is looked at as soon as it is there, so that rubbish is refused at once, even while the model loads or others
-are served. Decoded recordings are large (230 MB per hour), so there are two places: one recording is at the model and
-the next one is decoded meanwhile. Whoever finds no place waits with the upload still as it came, in a spooled file.
+are served. Then it is decoded and listened to, in a thread of its own, beside others that share the model's batches.
+Decoded recordings are large (230 MB per hour), so places are limited: many for short ones, few for long ones. Whoever
+finds no place waits with the upload still as it came, in a spooled file.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import time
 from asyncio import CancelledError
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
 
-from anyio import Semaphore, from_thread, to_thread
+import anyio
+from anyio import CapacityLimiter, Semaphore, from_thread, to_thread
 
+from engines.faster.company import Company, Visit
 from engines.faster.options import ListeningOptions
-from engines.transcription.model_slot import ModelSlot
-from engines.transcription.transcript import Segment, Transcript
+from engines.transcription.errors import RecordingTooLong
+from engines.transcription.transcript import LanguageGuess, Segment, Transcript
 
 if TYPE_CHECKING:
     from engines.faster.transcriber import Transcriber
@@ -25,52 +32,135 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PLACES = 2
+SHORT = 60.0
+"""Seconds up to which a recording counts as short."""
+SHORT_PLACES = 32
+LONG_PLACES = 2
+"""One is listened to while the next is decoded."""
+
+Result = TypeVar("Result")
+Work = Callable[["Transcriber", "Samples", Visit], Result]
+
+
+class Lender(Protocol):
+    """Who has the models, by id."""
+
+    def begin_loading(self, model: str) -> None: ...
+    def borrowed(self, model: str) -> AbstractAsyncContextManager[Transcriber]: ...
 
 
 class Desk:
     """`longest` is the longest recording accepted, in seconds."""
 
-    def __init__(self, slot: ModelSlot[Transcriber], longest: float) -> None:
-        self._slot = slot
+    def __init__(self, models: Lender, longest: float) -> None:
+        self._models = models
         self._longest = longest
-        self._places = Semaphore(PLACES)
+        self._companies: defaultdict[str, Company] = defaultdict(Company)
+        self._short = Semaphore(SHORT_PLACES)
+        self._long = Semaphore(LONG_PLACES)
+        self._threads = CapacityLimiter(SHORT_PLACES + LONG_PLACES)
 
-    async def transcribe(self, upload: BinaryIO, options: ListeningOptions) -> Transcript:
-        """Raises EngineError. When cancelled, the computation ends within one segment, and only then does this."""
+    async def transcribe(
+        self,
+        upload: BinaryIO,
+        model: str,
+        options: ListeningOptions,
+        on_segment: Callable[[Segment], None] | None = None,
+    ) -> Transcript:
+        """The transcript. `on_segment` is called, on the event loop, for each segment as soon as it is there.
+
+        Raises EngineError. When cancelled, the computation ends within one segment, and only then does this.
+        """
         arrived = time.monotonic()
-        await to_thread.run_sync(_check, upload)
-        async with self._places:
-            samples = await to_thread.run_sync(_decode, upload, self._longest)
-            transcript = await self._slot.run(partial(_listen, samples, options))
+        transcript = await self._serve(upload, model, partial(_listen, options=options, on_segment=on_segment))
         log.info("transcription.done audio=%.1fs after=%.2fs", transcript.duration, time.monotonic() - arrived)
         return transcript
 
+    async def detect(self, upload: BinaryIO, model: str) -> LanguageGuess:
+        """The language in which the recording begins. Raises EngineError."""
+        return await self._serve(upload, model, _detect, enough=SHORT / 2)
 
-def _check(upload: BinaryIO) -> None:
+    async def _serve(self, upload: BinaryIO, model: str, work: Work[Result], enough: float = math.inf) -> Result:
+        """enough: seconds of the recording that the work needs."""
+        claimed = await to_thread.run_sync(_check, upload)
+        self._models.begin_loading(model)
+        with self._companies[model] as company:
+            if min(claimed, enough) <= SHORT:
+                async with self._short:
+                    samples = await to_thread.run_sync(_decode_short, upload, min(SHORT, self._longest), enough)
+                    if samples is not None:
+                        return await self._work(model, work, samples, Visit(company))
+            async with self._long:
+                samples = await to_thread.run_sync(_decode, upload, self._longest, enough)
+                return await self._work(model, work, samples, Visit(company))
+
+    async def _work(self, model: str, work: Work[Result], samples: Samples, visit: Visit) -> Result:
+        async with self._models.borrowed(model) as transcriber:
+            failure: Exception | None = None
+            async with anyio.create_task_group() as group:
+                group.start_soon(_leave_at_the_end, visit)
+                try:
+                    return await to_thread.run_sync(work, transcriber, samples, visit, limiter=self._threads)
+                except Exception as exc:
+                    failure = exc  # raised below: leaving the group with it would wrap it in an ExceptionGroup
+                finally:
+                    group.cancel_scope.cancel()
+            assert failure is not None
+            raise failure
+
+
+async def _leave_at_the_end(visit: Visit) -> None:
+    """The thread cannot see the request's end while it waits for its turn; it must be told."""
+    try:
+        await anyio.sleep_forever()
+    finally:
+        visit.leave()
+
+
+def _check(upload: BinaryIO) -> float:
+    """How many seconds the file says that it holds; 0 if it does not say."""
     from engines.transcription import audio  # noqa: PLC0415  imports numpy and PyAV: here we are in a worker thread
 
-    audio.check(upload)
+    return audio.check(upload) or 0.0
 
 
-def _decode(upload: BinaryIO, longest: float) -> Samples:
+def _decode(upload: BinaryIO, limit: float, enough: float) -> Samples:
     from engines.transcription import audio  # noqa: PLC0415  as above
 
-    return audio.decode(upload, limit=longest, checkpoint=from_thread.check_cancelled)
+    return audio.decode(upload, limit=limit, enough=enough, checkpoint=from_thread.check_cancelled)
 
 
-def _listen(samples: Samples, options: ListeningOptions, transcriber: Transcriber) -> Transcript:
-    """In a worker thread. Ends early when the request is cancelled."""
-    heard: list[Segment] = []
+def _decode_short(upload: BinaryIO, limit: float, enough: float) -> Samples | None:
+    """None if it holds more than it said."""
+    try:
+        return _decode(upload, limit, enough)
+    except RecordingTooLong:
+        return None
+
+
+def _listen(
+    transcriber: Transcriber,
+    samples: Samples,
+    visit: Visit,
+    *,
+    options: ListeningOptions,
+    on_segment: Callable[[Segment], None] | None,
+) -> Transcript:
+    reached = 0.0
+
+    def heard(segment: Segment) -> None:
+        nonlocal reached
+        reached = segment.end
+        if on_segment is not None:
+            from_thread.run_sync(on_segment, segment)
+
     log.debug("transcription.begun")
     try:
-        from_thread.check_cancelled()
-        transcription = transcriber.begin(samples, options)
-        for segment in transcription.segments:
-            heard.append(segment)
-            from_thread.check_cancelled()
+        return transcriber.listen(samples, options, visit, heard)
     except CancelledError:
-        reached = heard[-1].end if heard else 0.0
         log.info("transcription.abandoned at=%.1fs of=%.1fs", reached, len(samples) / 16_000)
         raise
-    return Transcript(transcription.language, transcription.duration, tuple(heard))
+
+
+def _detect(transcriber: Transcriber, samples: Samples, visit: Visit) -> LanguageGuess:
+    return transcriber.detect(samples, visit)

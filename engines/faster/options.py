@@ -31,7 +31,9 @@ class ListeningOptions:
 
     language: a Whisper code, or None to detect it, among `languages` if there are any. hotwords: words that are likely
     to be said. temperature: 0 lets the model begin greedily and grow bolder where it is unsure. words, logprobs: also
-    find out the words' times, the tokens' probabilities. vad: how to leave out what is no speech; None: listen to all.
+    find out the words' times, the tokens' probabilities. times: whether the segments' times matter; where they do not,
+    long recordings need fewer tokens. vad: how to leave out what is no speech; None: as seems best. in_order: listen to
+    everything, each window knowing what was said before, also where batches would be faster.
     """
 
     task: Task = "transcribe"
@@ -43,4 +45,6 @@ class ListeningOptions:
     beam_size: int = 5
     words: bool = False
     logprobs: bool = False
+    times: bool = True
+    in_order: bool = False
     vad: SpeechFilter | None = None

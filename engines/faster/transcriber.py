@@ -1,4 +1,4 @@
-"""The only importer of faster-whisper: its model in, our Transcription out.
+"""faster-whisper: its model and its algorithm in, our Segments out.
 
 Importing this takes a while: do it in a worker thread.
 """
@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from faster_whisper import WhisperModel
-from faster_whisper.feature_extractor import FeatureExtractor
-
-from engines.faster import features
+from engines.faster.chunks import Chunks, vad_options
+from engines.faster.company import Company, Visit
+from engines.faster.logprobs import rendered, token_bytes
 from engines.faster.options import ListeningOptions
 from engines.faster.settings import FasterSettings
+from engines.faster.sharing import SharingModel
 from engines.transcription.audio import Samples
 from engines.transcription.errors import BadParameter
-from engines.transcription.transcript import Segment, Transcription, Word
+from engines.transcription.transcript import LanguageGuess, Segment, TokenLogprob, Transcript, Word
 
 MOST_THREADS = 4
 """More threads than cores only wait for each other; beyond four, Whisper's small matrices gain little."""
@@ -27,65 +27,118 @@ MOST_THREADS = 4
 LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Temperatures tried one after the other while the result looks wrong; Whisper's own."""
 
+SAMPLE_RATE = 16_000
 
-class _PatientExtractor(FeatureExtractor):  # type: ignore[misc]  # faster-whisper ships no types
-    """Takes long recordings piece by piece, see features.py."""
-
-    def __init__(self, checkpoint: Callable[[], None], **shape: Any) -> None:
-        super().__init__(**shape)
-        self._checkpoint = checkpoint
-
-    def __call__(self, waveform: Samples, **options: Any) -> Any:
-        """With options other than faster-whisper's usual ones, faster-whisper does it."""
-        usual = all(value is None for value in options.values())
-        if usual and features.columns(self, waveform) > features.COLUMNS:
-            return features.spectrogram(self, waveform, self._checkpoint)
-        return super().__call__(waveform, **options)
-
-
-class _AttentiveModel(WhisperModel):  # type: ignore[misc]  # as above
-    """Looks up before each window. Between segments would do for speech, but long silence yields no segment at all."""
-
-    def __init__(self, *args: Any, checkpoint: Callable[[], None], **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._checkpoint = checkpoint
-        self.feature_extractor = _PatientExtractor(checkpoint, **self.feat_kwargs)
-
-    def encode(self, window: Any) -> Any:
-        self._checkpoint()
-        return super().encode(window)
+POSITIONS_PER_SECOND = 50
+"""Of the encoder: one for each 20 ms of sound."""
 
 
 class Transcriber:
-    """A loaded model. Not for two threads at once."""
+    """A loaded model, for many threads at once."""
 
-    def __init__(self, settings: FasterSettings, checkpoint: Callable[[], None]) -> None:
+    def __init__(self, source: str, settings: FasterSettings) -> None:
         """Loads the model, from the hub if it is no folder and not in the cache yet: seconds to minutes.
 
-        checkpoint: called before each window of 30 seconds; raises to end the work. Raises what faster-whisper raises.
+        Raises what faster-whisper raises.
         """
-        path = Path(settings.model)
+        path = Path(source)
         if path.is_absolute() and not path.is_dir():
-            raise FileNotFoundError(f"there is no folder {settings.model}")
-        self._model = _AttentiveModel(
-            settings.model,
+            raise FileNotFoundError(f"there is no folder {source}")
+        self._model = SharingModel(
+            source,
+            most=settings.batch_size,
+            workers=settings.workers,
             device=settings.device,
             compute_type=settings.compute_type,
             cpu_threads=settings.cpu_threads or min(MOST_THREADS, _usable_cores()),
-            checkpoint=checkpoint,
         )
 
-    def begin(self, samples: Samples, options: ListeningOptions) -> Transcription:
-        """Detects the language where none is given; the rest is computed as segments are taken. Raises BadParameter."""
+    def close(self) -> None:
+        """Give the model's memory back. Nobody may be listening any more."""
+        self._model.model.unload_model()
+        del self._model
+
+    def listen(
+        self,
+        samples: Samples,
+        options: ListeningOptions,
+        visit: Visit | None = None,
+        heard: Callable[[Segment], None] = lambda _: None,
+    ) -> Transcript:
+        """Computes the transcript; `heard` is called for each segment as soon as it is there.
+
+        Raises BadParameter, OutOfMemory, and what the visit's checkpoint raises.
+        """
         self._check_language(options.language)
+        visit = visit or Visit(Company(), checkpoint=lambda: None)
+        with self._model.busy_with(visit, options):
+            visit.checkpoint()
+            language, found = self._begun(samples, options, visit)
+            segments = []
+            for one in found:
+                segment = self._ours(one, options)
+                segments.append(segment)
+                heard(segment)
+                visit.checkpoint()
+        duration = len(samples) / SAMPLE_RATE
+        return Transcript(
+            language,
+            duration,
+            tuple(segments),
+            options.task,
+            audio_tokens=math.ceil(duration * POSITIONS_PER_SECOND),
+            prompt_tokens=self._told(options),
+        )
+
+    def detect(self, samples: Samples, visit: Visit | None = None) -> LanguageGuess:
+        """The language of the recording's beginning."""
+        visit = visit or Visit(Company(), checkpoint=lambda: None)
+        if not self._model.model.is_multilingual:
+            return LanguageGuess("en", 1.0, (("en", 1.0),))
+        extractor = self._model.feature_extractor
+        with self._model.busy_with(visit, ListeningOptions()):
+            window = extractor(samples[: extractor.n_samples])
+            language, probability, known = self._model.detect_language(features=window)
+        return LanguageGuess(language, float(probability), tuple((code, float(share)) for code, share in known))
+
+    def _begun(self, samples: Samples, options: ListeningOptions, visit: Visit) -> tuple[str, Iterable[Any]]:
+        """The language, and segments that are computed as they are taken."""
+        window = self._model.feature_extractor.chunk_length * SAMPLE_RATE
+        if len(samples) > window and self._model.model.most > 1 and not options.in_order:
+            return self._in_batches(samples, options, visit)
+        return self._in_order(samples, options)
+
+    def _in_batches(self, samples: Samples, options: ListeningOptions, visit: Visit) -> tuple[str, Iterable[Any]]:
+        chunks = Chunks(self._model, samples, options)
+        language = options.language
+        if language is None:
+            multilingual = self._model.model.is_multilingual
+            language = chunks.language(self._language_of) if multilingual else "en"
+        return language, chunks.segments(language, self._model.model.most, visit.checkpoint)
+
+    def _language_of(self, window: Samples) -> str:
+        language: str = self._model.detect_language(features=window)[0]
+        return language
+
+    def _in_order(self, samples: Samples, options: ListeningOptions) -> tuple[str, Iterable[Any]]:
         segments, info = self._model.transcribe(
             samples,
+            task=options.task,
             language=options.language,
             initial_prompt=options.prompt,
+            hotwords=options.hotwords,
             temperature=options.temperature or LADDER,
-            word_timestamps=options.words,
+            beam_size=options.beam_size,
+            word_timestamps=options.words or options.logprobs,
+            vad_filter=options.vad is not None,
+            vad_parameters=vad_options(options) if options.vad is not None else None,
         )
-        return Transcription(info.language, info.duration, _ours(segments))
+        return info.language, segments
+
+    def _told(self, options: ListeningOptions) -> int:
+        """Tokens of the prompt and the hot words, written as faster-whisper does."""
+        texts = [f" {text.strip()}" for text in (options.prompt, options.hotwords) if text]
+        return sum(len(self._model.hf_tokenizer.encode(text, add_special_tokens=False).ids) for text in texts)
 
     def _check_language(self, language: str | None) -> None:
         """faster-whisper would take any for an English-only model, and fail on one that the model has no token for."""
@@ -96,12 +149,10 @@ class Transcriber:
         if self._model.model.is_multilingual and self._model.hf_tokenizer.token_to_id(f"<|{language}|>") is None:
             raise BadParameter(f"language: this model does not know {language}.", param="language")
 
-
-def _ours(segments: Any) -> Iterator[Segment]:
-    for segment in segments:
-        yield Segment(
-            start=segment.start,
-            end=segment.end,
+    def _ours(self, segment: Any, options: ListeningOptions) -> Segment:
+        return Segment(
+            start=float(segment.start),
+            end=float(segment.end),
             text=segment.text,
             seek=segment.seek,
             tokens=tuple(segment.tokens),
@@ -109,8 +160,21 @@ def _ours(segments: Any) -> Iterator[Segment]:
             avg_logprob=_finite(segment.avg_logprob),
             compression_ratio=_finite(segment.compression_ratio),
             no_speech_prob=_finite(segment.no_speech_prob),
-            words=tuple(Word(w.word.strip(), w.start, w.end, _finite(w.probability)) for w in segment.words or ()),
+            words=_words(segment) if options.words else (),
+            logprobs=self._logprobs(segment) if options.logprobs else (),
         )
+
+    def _logprobs(self, segment: Any) -> tuple[TokenLogprob, ...]:
+        tokenizer = self._model.hf_tokenizer
+        text = [token for token in segment.tokens if token < tokenizer.token_to_id("<|endoftext|>")]
+        figures = self._model.now.heard.claim(text)
+        return rendered([token_bytes(tokenizer.id_to_token(token)) for token in text], figures)
+
+
+def _words(segment: Any) -> tuple[Word, ...]:
+    return tuple(
+        Word(w.word.strip(), float(w.start), float(w.end), _finite(w.probability)) for w in segment.words or ()
+    )
 
 
 def _finite(figure: float | None) -> float:

@@ -15,6 +15,7 @@ This module imports PyAV and numpy, which takes a while: import it in a worker t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
@@ -29,7 +30,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-from engines.transcription.errors import BadAudio
+from engines.transcription.errors import BadAudio, RecordingTooLong
 
 SAMPLE_RATE = 16_000
 
@@ -50,16 +51,20 @@ _BLOCK = 200_000
 _OPEN_OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
 
 
-def check(upload: BinaryIO) -> None:
-    """Look whether there is audio in it, without decoding it. Raises BadAudio."""
-    with _opened(upload):
-        pass
+def check(upload: BinaryIO) -> float | None:
+    """Look whether there is audio in it, without decoding it. Raises BadAudio.
+
+    Returns how many seconds the file says that it holds, or None. It may be wrong about that.
+    """
+    with _opened(upload) as (container, _):
+        return None if container.duration is None else container.duration / av.time_base
 
 
-def decode(upload: BinaryIO, *, limit: float, checkpoint: Callable[[], None]) -> Samples:
+def decode(upload: BinaryIO, *, limit: float, checkpoint: Callable[[], None], enough: float = math.inf) -> Samples:
     """All of the upload's main audio track. Silence, even none of it, is fine: the result may be empty.
 
-    limit: seconds; more than that raises BadAudio. checkpoint: called now and then, raises to end the work.
+    limit: seconds; more than that raises RecordingTooLong. enough: seconds after which the rest is not needed.
+    checkpoint: called now and then, raises to end the work.
     """
     pieces: list[NDArray[np.int16]] = []
     total = 0
@@ -69,7 +74,9 @@ def decode(upload: BinaryIO, *, limit: float, checkpoint: Callable[[], None]) ->
             pieces.append(frame.to_ndarray()[0])
             total += frame.samples
             if total > limit * SAMPLE_RATE:
-                raise BadAudio(f"The recording is longer than the {limit / 3600:g} hours that this server accepts.")
+                raise RecordingTooLong(limit)
+            if total >= enough * SAMPLE_RATE:
+                break
     return _joined(pieces, total)
 
 

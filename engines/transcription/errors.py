@@ -4,6 +4,7 @@
     ├── AskedWrongly              4xx: the caller can mend it
     │   ├── BadParameter          400 invalid_value
     │   ├── BadAudio              400 invalid_audio
+    │   │   └── RecordingTooLong  400 invalid_audio
     │   ├── ModelNotFound         404 model_not_found
     │   ├── ModelNotLoaded        404 model_not_loaded
     │   ├── ModelAlreadyLoaded    409 model_already_loaded
@@ -50,6 +51,11 @@ class BadAudio(AskedWrongly):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, param="file")
+
+
+class RecordingTooLong(BadAudio):
+    def __init__(self, limit: float) -> None:
+        super().__init__(f"The recording is longer than the {limit / 3600:g} hours that this server accepts.")
 
 
 class ModelNotFound(AskedWrongly):
