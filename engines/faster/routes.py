@@ -1,62 +1,82 @@
-"""POST /v1/audio/transcriptions and GET /v1/models."""
+"""OpenAI's audio routes, and one that only tells the language. Field by field see request.py."""
 
 # No `from __future__ import annotations`: FastAPI reads the annotations when it builds the routes.
 
-from typing import Annotated, Any
+import json
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Annotated, Any, BinaryIO, Protocol
 
 from fastapi import APIRouter, Form, Request, Response
 
-from engines.faster.catalogue import Catalogue
-from engines.faster.desk import Desk
-from engines.faster.request import TranscriptionForm
+from engines.faster.answers import DETECTED, TRANSCRIBED, TRANSLATED
+from engines.faster.options import ListeningOptions
+from engines.faster.request import LanguageForm, TranscriptionForm, TranslationForm
+from engines.faster.streaming import EventStream
 from engines.transcription.disconnect import while_client_waits
-from engines.transcription.errors import envelope
 from engines.transcription.formats import Wanted, render
+from engines.transcription.languages import LANGUAGES
+from engines.transcription.transcript import LanguageGuess, Segment, Transcript
 
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    "4XX": {
-        "description": "The request cannot be served as it is: `error.message` says why, `error.param` where.",
-        "content": {"application/json": {"example": envelope(400, "invalid_value", "temperature: …", "temperature")}},
-    },
-    "503": {
-        "description": "The model could not be loaded. The next request makes it load again.",
-        "content": {"application/json": {"example": envelope(503, "model_unavailable", "The model could not …")}},
-    },
-}
-_ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The transcript in the form that was asked for. Without speech, its text is empty.",
-        "content": {
-            "application/json": {"example": {"text": "Good morning.", "usage": {"type": "duration", "seconds": 3}}},
-            "text/plain": {"example": "Good morning.\n"},
-            "text/vtt": {"example": "WEBVTT\n\n00:00:00.000 --> 00:00:01.200\nGood morning.\n\n"},
-        },
-    },
-    **_REFUSALS,
-}
+_MULTIPART = Form(media_type="multipart/form-data")
 
 
-def create_router(desk: Desk, catalogue: Catalogue) -> APIRouter:
-    router = APIRouter(prefix="/v1")
+class Desk(Protocol):
+    """Who listens. `model` is an id that the Names know. Both raise EngineError, and end their work when cancelled."""
 
-    @router.post("/audio/transcriptions", responses=_ANSWERS, tags=["Audio"], summary="Turn speech into text")
     async def transcribe(
-        request: Request, form: Annotated[TranscriptionForm, Form(media_type="multipart/form-data")]
-    ) -> Response:
-        """Speaks OpenAI's API. The whole file is listened to before the answer begins; leaving ends the work."""
-        catalogue.resolve(form.model)
-        listed, options = form.listed(), form.options()
-        transcript = await while_client_waits(request, lambda: desk.transcribe(form.file.file, options))
-        rendered = render(transcript, Wanted(form.response_format, listed))
-        return Response(rendered.content, media_type=rendered.media_type)
+        self,
+        upload: BinaryIO,
+        model: str,
+        options: ListeningOptions,
+        on_segment: Callable[[Segment], None] | None = None,
+    ) -> Transcript: ...
 
-    @router.get("/models", tags=["Models"], summary="The models that are served")
-    async def models() -> dict[str, Any]:
-        return {"object": "list", "data": [catalogue.describe(catalogue.served)]}
+    async def detect(self, upload: BinaryIO, model: str) -> LanguageGuess: ...
 
-    @router.get("/models/{name:path}", responses=_REFUSALS, tags=["Models"], summary="One model")
-    async def model(name: str) -> dict[str, str | int]:
-        """The name may hold slashes, plain or as `%2F`."""
-        return catalogue.describe(name)
+
+class Names(Protocol):
+    """Which models there are."""
+
+    def resolve(self, name: str | None) -> str:
+        """The id of the model that serves this name, or serves where none is given. Raises ModelNotFound."""
+
+
+def create_router(desk: Desk, names: Names) -> APIRouter:
+    router = APIRouter(prefix="/v1/audio", tags=["Audio"])
+
+    @router.post("/transcriptions", responses=TRANSCRIBED, summary="Turn speech into text")
+    async def transcribe(request: Request, form: Annotated[TranscriptionForm, _MULTIPART]) -> Response:
+        """Speaks OpenAI's API. The answer comes in one piece unless `stream` is set; leaving ends the work."""
+        model, options, wanted = names.resolve(form.model), form.options(), form.wanted()
+        work = partial(desk.transcribe, form.file.file, model, options)
+        return EventStream(work, wanted) if form.stream else await _answered(request, work, wanted)
+
+    @router.post("/translations", responses=TRANSLATED, summary="Turn speech of any language into English text")
+    async def translate(request: Request, form: Annotated[TranslationForm, _MULTIPART]) -> Response:
+        """Speaks OpenAI's API. Not every model can translate."""
+        model, options, wanted = names.resolve(form.model), form.options(), form.wanted()
+        return await _answered(request, partial(desk.transcribe, form.file.file, model, options), wanted)
+
+    @router.post("/language", responses=DETECTED, summary="Tell which language is spoken")
+    async def detect(request: Request, form: Annotated[LanguageForm, _MULTIPART]) -> Response:
+        """From the recording's beginning. An extension of OpenAI's API."""
+        model = names.resolve(form.model)
+        guess = await while_client_waits(request, lambda: desk.detect(form.file.file, model))
+        return Response(json.dumps(_guessed(guess), allow_nan=False), media_type="application/json")
 
     return router
+
+
+async def _answered(request: Request, work: Callable[[], Coroutine[Any, Any, Transcript]], wanted: Wanted) -> Response:
+    rendered = render(await while_client_waits(request, work), wanted)
+    return Response(rendered.content, media_type=rendered.media_type)
+
+
+def _guessed(guess: LanguageGuess) -> dict[str, Any]:
+    return {
+        "language": guess.language,
+        "language_name": LANGUAGES.get(guess.language, guess.language),
+        "probability": guess.probability,
+        "all": [{"code": code, "probability": probability} for code, probability in guess.all],
+    }
