@@ -44,6 +44,7 @@ ONLY_IN = {
     "ctranslate2": "engines/faster/batching",
     "av": "engines/transcription/audio",
     "fastapi": "engines/",
+    "pynvml": "engines/faster/gpu",
 }
 
 
