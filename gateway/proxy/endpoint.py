@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gateway.errors import EngineUnreachable, GatewayError
+from gateway.errors import EnginePutToSleep, EngineUnreachable, GatewayError
 from gateway.proxy.headers import Peer, identified, request_head, request_id
 from gateway.proxy.http import AnswerCut, Call, Message, Receive, Send, forward
 from gateway.proxy.pool import ConnectFailed, Pool
@@ -119,6 +119,8 @@ class Endpoint:
                 try:
                     return await carry(call, self.pool, lease.address, engine.spec.answer_timeout)
                 except ConnectFailed as failure:  # nothing was sent: hold the request until the engine is back
+                    if lease.revoked:  # by an operator, whose order a request that is there already must not undo
+                        raise EnginePutToSleep(f"{engine.name} was put to sleep", retry_after=1) from failure
                     record.reconnected(failure)
                     lease.lost_contact()
         raise EngineUnreachable(f"{engine.name} runs, but does not accept connections.", retry_after=5)

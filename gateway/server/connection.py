@@ -318,8 +318,12 @@ class Connection(Outgoing):
     def _serve(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._deadline = None
-        if self._at_once is not None:
-            exchange.shortcut = self._at_once(exchange)
+        try:
+            if self._at_once is not None:
+                exchange.shortcut = self._at_once(exchange)
+        except Exception as error:  # ours; whoever called us has other requests to care for
+            exchange.broke(error)
+            return
         if exchange.shortcut is None:
             self.start(exchange, self._app)
 

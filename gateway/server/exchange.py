@@ -309,7 +309,7 @@ class Exchange:
             self._send_start(status, headers, trailers=False)
             self._send_body(body, more=False)
         except Exception as error:
-            self._broke(error)
+            self.broke(error)
 
     def hand_over(self) -> None:
         """What began as a shortcut goes on in a task."""
@@ -333,12 +333,13 @@ class Exchange:
             if not self.disconnected:
                 self.give_up(ShuttingDown("The gateway is shutting down; ask again in a moment.", retry_after=1))
         except Exception as error:
-            self._broke(error)
+            self.broke(error)
         else:
             if not self.complete and not self.disconnected:
                 self.give_up(GatewayError("The gateway did not finish its answer; its log says why."))
 
-    def _broke(self, error: Exception) -> None:
+    def broke(self, error: Exception) -> None:
+        """The application made a mistake: one for the log, and an answer or a cut for the client."""
         _log.error("gateway.request_broke", path=self.scope["path"], exc_info=error)
         self.give_up(GatewayError("The gateway failed to handle this request; its log says why."))
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.config.schema import EngineSpec
+from gateway.lifecycle.events import SleepAsked
 from gateway.proxy.endpoint import MOST_CONNECTS, Endpoint
 from gateway.proxy.pool import Pool
 from gateway.proxy.routing import Routes
@@ -68,6 +69,23 @@ async def test_an_engine_that_is_ready_and_refuses_connections_is_502(unreachabl
     assert runtime.starts == 1
     assert (unreachable.serving, unreachable.waiting) == (0, 0)
     assert MOST_CONNECTS > 1
+
+
+async def test_a_sleep_by_force_is_not_undone_by_who_was_just_connecting(
+    unreachable: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = Pool.connect
+
+    async def connect_too_late(pool: Pool, address: Address) -> Any:
+        unreachable.tell(SleepAsked(force=True))
+        return await connect(pool, address)
+
+    monkeypatch.setattr(Pool, "connect", connect_too_late)
+    start, body = await asked(Endpoint(Routes([("a.test", unreachable)]), Pool()))
+    assert (start["status"], json.loads(body["body"])["code"]) == (503, "engine_put_to_sleep")
+    runtime = unreachable.runtime
+    assert isinstance(runtime, MemoryRuntime)
+    assert runtime.starts == 1
 
 
 async def test_a_client_without_an_address_is_nobodys_proxy() -> None:

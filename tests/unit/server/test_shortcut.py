@@ -149,7 +149,18 @@ async def test_our_own_mistake_is_not_called_the_clients(app: App, wire: Wire) -
     with capture_logs() as log:
         said = await wire.hear(GET)
     assert said.startswith(b"HTTP/1.1 500 ")
-    assert [entry["event"] for entry in log] == ["gateway.request_broke", "connection.refused"]
+    assert [entry["event"] for entry in log] == ["gateway.request_broke"]
+
+
+async def test_nor_does_it_keep_the_next_in_line_waiting(app: App, wire: Wire) -> None:
+    await wire.hear(GET + GET)
+    app.broken = True
+    with capture_logs() as log:
+        app.taken[0].answer(200, [LENGTH], b"ok")
+        said = await wire.settle()
+    assert said.startswith(b"HTTP/1.1 200 ")
+    assert b"HTTP/1.1 500 " in said
+    assert [entry["event"] for entry in log] == ["gateway.request_broke"]
 
 
 async def test_an_application_without_a_short_way_is_asked_as_ever() -> None:
