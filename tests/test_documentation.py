@@ -145,5 +145,6 @@ def test_every_event_of_the_log_is_documented() -> None:
         "gateway.target",
         "gateway.upgrade",
         "gateway.lock",
+        "gateway.memo",
     }  # no events
     assert not {event for event in events - own if f"`{event}`" not in page}
