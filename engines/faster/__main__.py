@@ -15,6 +15,8 @@ def main() -> None:
     # a core each (libgomp's default), and on a machine whose cores are busy everything, they too, gets several times
     # slower. Read when the library is loaded, so it is set first.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # ONNX Runtime, which tells speech from the rest, reports to its maker by default, and leaves a file in TMPDIR.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     # Behind every start a caller is waiting, and a fifth of the time until the port is open went into looking for
     # garbage among freshly imported modules, which are never garbage.
     gc.disable()
