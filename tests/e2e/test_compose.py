@@ -1,13 +1,16 @@
-"""compose.yaml as shipped: created asleep, woken by a request."""
+"""compose.yaml and its GPU override as shipped: what they say, and a container made of them, woken by a request."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import docker
 import pytest
 from openai import OpenAI
 
@@ -16,21 +19,115 @@ from tests.fixtures.process_gateway import GatewayProcess
 
 pytestmark = [pytest.mark.docker, pytest.mark.model]
 
+CPU, GPU = ROOT / "compose.yaml", ROOT / "compose.gpu.yaml"
+
+
+def compose(*words: str | Path, **environment: str) -> str:
+    """What `docker compose --profile engines …` prints."""
+    command = ["docker", "compose", "--profile", "engines", *map(str, words)]
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def service(*files: Path, **environment: str) -> dict[str, Any]:
+    """The engine as compose understands it, all defaults filled in."""
+    words = [word for file in files for word in ("-f", file)]
+    found: dict[str, Any] = json.loads(compose(*words, "config", "--format", "json", **environment))
+    return found["services"]["faster-whisper"]  # type: ignore[no-any-return]
+
+
+def devices(service: dict[str, Any]) -> Any:
+    return service["deploy"]["resources"]["reservations"]["devices"]
+
+
+def test_settings_go_into_a_file_that_need_not_be_there(tmp_path: Path) -> None:
+    """What is not set stays as the image has it: one with a model inside knows its name."""
+    file = tmp_path / CPU.name
+    file.write_text(CPU.read_text())
+    assert not service(file).get("environment")
+    (tmp_path / "faster-whisper.env").write_text("WHISPER_TTL=never,large-v3=5m\nHF_TOKEN=hf_x\n")
+    assert service(file)["environment"] == {"WHISPER_TTL": "never,large-v3=5m", "HF_TOKEN": "hf_x"}
+
+
+def test_a_model_can_be_baked_in() -> None:
+    assert service(CPU)["build"]["args"] == {"MODEL": ""}
+    assert service(CPU, GPU, BAKED_MODEL="large-v3")["build"]["args"] == {"MODEL": "large-v3", "VARIANT": "cuda"}
+
+
+def test_the_gpu_override_asks_for_one_gpu_and_an_image_that_can_use_it() -> None:
+    plain, gpu = service(CPU), service(CPU, GPU)
+    assert "deploy" not in plain
+    assert devices(gpu) == [{"driver": "nvidia", "device_ids": ["0"], "capabilities": ["gpu"]}]
+    assert devices(service(CPU, GPU, WHISPER_GPU="GPU-8a5c"))[0]["device_ids"] == ["GPU-8a5c"]
+    assert gpu["build"]["args"]["VARIANT"] == "cuda"
+    assert gpu["image"] != plain["image"]
+    assert gpu["environment"]["WHISPER_DEVICE"] == "cuda"
+    for key in ("read_only", "tmpfs", "cap_drop", "security_opt", "init", "volumes", "restart"):
+        assert gpu[key] == plain[key], key
+
+
+def overridden(image: str, folder: Path) -> Path:
+    """A third file: the small model in place of a downloaded one."""
+    file = folder / "override.yaml"
+    file.write_text(
+        f"services:\n  faster-whisper:\n    image: {image}\n    volumes: ['{ROOT / 'samples' / 'models'}:/models:ro']\n"
+        "    environment: {WHISPER_MODEL: /models/micro-whisper}\n"
+    )
+    return file
+
 
 @pytest.fixture
 def project(faster_image: str, tmp_path: Path) -> Iterator[str]:
-    """The shipped file under a project name of the test's own, with the small model in place of a downloaded one."""
+    """The shipped file under a project name of the test's own."""
     name = f"wg-test-{uuid.uuid4().hex[:8]}"
-    override = tmp_path / "override.yaml"
-    models = ROOT / "samples" / "models"
-    override.write_text(
-        f"services:\n  faster-whisper:\n    image: {faster_image}\n    volumes: ['{models}:/models:ro']\n"
-        "    environment: {WHISPER_MODEL: /models/micro-whisper}\n"
-    )
-    compose = ["docker", "compose", "-p", name, "-f", str(ROOT / "compose.yaml"), "-f", str(override)]
-    subprocess.run([*compose, "--profile", "engines", "create"], check=True, capture_output=True, env=os.environ)
+    words = ["-p", name, "-f", CPU, "-f", overridden(faster_image, tmp_path)]
+    compose(*words, "create")
     yield name
-    subprocess.run([*compose, "--profile", "engines", "down", "--volumes"], check=True, capture_output=True)
+    compose(*words, "down", "--volumes")
+
+
+@pytest.fixture
+def gpu_project(faster_image: str, tmp_path: Path) -> Iterator[str]:
+    """The same with a GPU, which Docker looks for only when the container starts."""
+    name = f"wg-test-{uuid.uuid4().hex[:8]}"
+    words = ["-p", name, "-f", CPU, "-f", GPU, "-f", overridden(faster_image, tmp_path)]
+    compose(*words, "create")
+    yield name
+    compose(*words, "down", "--volumes")
+
+
+def inspected(project: str) -> dict[str, Any]:
+    client = docker.from_env()
+    try:
+        (container,) = client.containers.list(all=True, filters={"label": f"com.docker.compose.project={project}"})
+        attributes: dict[str, Any] = container.attrs
+        return attributes
+    finally:
+        client.close()
+
+
+def test_the_container_may_write_to_its_volume_and_tmp_only_and_has_no_capabilities(project: str) -> None:
+    container = inspected(project)
+    host = container["HostConfig"]
+    assert host["ReadonlyRootfs"]
+    assert list(host["Tmpfs"]) == ["/tmp"]
+    assert host["CapDrop"] == ["ALL"]
+    assert not host["CapAdd"]
+    assert host["SecurityOpt"] == ["no-new-privileges:true"]
+    assert host["Init"]
+    assert not host["Privileged"]
+    assert host["RestartPolicy"]["Name"] in ("", "no")
+    assert [mount["Destination"] for mount in container["Mounts"] if mount["RW"]] == ["/cache"]
+    assert container["Config"]["User"] == "engine"
+    assert container["Config"]["StopTimeout"] == 300
+
+
+def test_the_container_with_a_gpu_asks_docker_for_it(gpu_project: str) -> None:
+    (request,) = inspected(gpu_project)["HostConfig"]["DeviceRequests"]
+    assert (request["Driver"], request["DeviceIDs"], request["Capabilities"]) == ("nvidia", ["0"], [["gpu"]])
 
 
 def test_the_shipped_compose_file_is_woken_by_a_request(project: str, tmp_path: Path) -> None:
