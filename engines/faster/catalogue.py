@@ -1,38 +1,62 @@
-"""Which model names this engine answers to, and how it lists them."""
+"""Which model names this engine answers to, and how it lists its models."""
 
 from __future__ import annotations
 
 import re
 import time
-from pathlib import Path
 
+from engines.faster.settings import FasterSettings
+from engines.faster.sources import id_of, owner_of
 from engines.transcription.errors import ModelNotFound
 
 _OPENAI_NAMES = re.compile(r"whisper-1|gpt-(?:[a-z0-9.]+-)*transcribe(?:-\d{4}-\d{2}-\d{2})?")
 """OpenAI's own transcription models: programs written for OpenAI run unchanged. Not those that tell speakers apart
 (`gpt-4o-transcribe-diarize`): that is more than this engine can do, and it says so."""
 
+_MOST_LISTED = 20
+
 
 class Catalogue:
-    """One model is served. `model` is the setting: a folder is known by its name, anything else by itself."""
+    """`sources` holds the allowed models by id, in the order of the settings; `default` is one of the ids."""
 
-    def __init__(self, model: str) -> None:
-        path = Path(model)
-        local = path.is_absolute() or path.is_dir()
-        self.served = path.resolve().name if local else model
-        self._owner = model.partition("/")[0] if not local and "/" in model else "local"
+    def __init__(self, settings: FasterSettings) -> None:
+        self.sources = {id_of(source): source for source in settings.allowed}
+        self.default = id_of(settings.default)
+        named = ((alias, settings.source_of(name)) for alias, name in settings.aliases.items())
+        self._aliases = {alias: id_of(source) for alias, source in named if source is not None}
         self._created = int(time.time())
 
     def resolve(self, name: str | None) -> str:
         """The id of the model that serves `name`; no name means the default. Raises ModelNotFound."""
-        if not name or name == self.served or _OPENAI_NAMES.fullmatch(name):
-            return self.served
-        raise ModelNotFound(
-            f"There is no model {name[:100]!r} here. Use {self.served!r}; "
-            "whisper-1 and OpenAI's gpt-*-transcribe names stand for it.",
-            param="model",
-        )
+        if not name:
+            return self.default
+        if name in self.sources:
+            return name
+        if name in self._aliases:
+            return self._aliases[name]
+        if _OPENAI_NAMES.fullmatch(name):
+            return self.default
+        raise ModelNotFound(f"There is no model {name[:100]!r} here. {self._hint(name)}", param="model")
 
-    def describe(self, name: str) -> dict[str, str | int]:
-        """OpenAI's model object. `created` is when this engine started to serve it. Raises ModelNotFound."""
-        return {"id": self.resolve(name), "object": "model", "created": self._created, "owned_by": self._owner}
+    def describe(self, model: str, *, loaded: bool) -> dict[str, str | int | bool]:
+        """OpenAI's model object, and two keys of ours. `created` is when this engine started to serve it."""
+        return {
+            "id": model,
+            "object": "model",
+            "created": self._created,
+            "owned_by": owner_of(self.sources[model]),
+            "loaded": loaded,
+            "default": model == self.default,
+        }
+
+    def _hint(self, name: str) -> str:
+        names = [repr(model) for model in self.sources]
+        if len(names) > _MOST_LISTED:
+            names = [*names[:_MOST_LISTED], "… (GET /v1/models lists all)"]
+        hint = (
+            f"Use {' or '.join(names)}; whisper-1 and OpenAI's gpt-*-transcribe names stand for {self.default!r}"
+            f"{''.join(f', {alias} for {model!r}' for alias, model in list(self._aliases.items())[:_MOST_LISTED])}."
+        )
+        if name.endswith("-diarize"):
+            return f"Telling speakers apart is what the whisperx engine does, not this one. {hint}"
+        return hint

@@ -5,7 +5,12 @@ from pathlib import Path
 import pytest
 
 from engines.faster.catalogue import Catalogue
+from engines.faster.settings import FasterSettings
 from engines.transcription.errors import ModelNotFound
+
+
+def catalogue(**variables: str) -> Catalogue:
+    return Catalogue(FasterSettings.from_environment(variables))
 
 
 @pytest.mark.parametrize(
@@ -21,8 +26,11 @@ from engines.transcription.errors import ModelNotFound
         "gpt-4o-mini-transcribe-2025-12-15",
     ],
 )
-def test_openai_s_names_and_none_at_all_mean_the_served_model(name: str | None) -> None:
-    assert Catalogue("Systran/faster-whisper-small").resolve(name) == "Systran/faster-whisper-small"
+def test_openai_s_names_and_none_at_all_mean_the_default_model(name: str | None) -> None:
+    assert catalogue().resolve(name) == "Systran/faster-whisper-small"
+    assert catalogue(WHISPER_MODELS="tiny,Systran/faster-whisper-small", WHISPER_MODEL="tiny").resolve("whisper-1") == (
+        "tiny"
+    )
 
 
 @pytest.mark.parametrize(
@@ -31,21 +39,59 @@ def test_openai_s_names_and_none_at_all_mean_the_served_model(name: str | None) 
 def test_any_other_name_is_refused_and_the_allowed_ones_listed(name: str) -> None:
     """Telling speakers apart is more than this engine can do, so OpenAI's model for that is not accepted either."""
     with pytest.raises(ModelNotFound, match=r"Systran/faster-whisper-small.*whisper-1") as refusal:
-        Catalogue("Systran/faster-whisper-small").resolve(name)
+        catalogue().resolve(name)
     assert refusal.value.param == "model"
-    assert len(str(refusal.value)) < 300
+    assert len(str(refusal.value)) < 350
 
 
-def test_a_folder_is_known_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Catalogue(f"{tmp_path}/").served == tmp_path.name
-    assert Catalogue("/no/such/my-whisper").served == "my-whisper"
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "models" / "tiny").mkdir(parents=True)
-    assert Catalogue("models/tiny").served == "tiny"
+def test_who_wants_speakers_told_apart_learns_which_engine_does() -> None:
+    with pytest.raises(ModelNotFound, match="whisperx engine"):
+        catalogue().resolve("gpt-4o-transcribe-diarize")
+    served = catalogue(WHISPER_ALIASES="gpt-4o-transcribe-diarize=Systran/faster-whisper-small")
+    assert served.resolve("gpt-4o-transcribe-diarize") == "Systran/faster-whisper-small"
+
+
+def test_every_allowed_model_is_found_by_its_id_and_by_its_aliases() -> None:
+    several = catalogue(
+        WHISPER_MODELS="small,Systran/faster-whisper-large-v3,/models/ours",
+        WHISPER_ALIASES="whisper-1=ours,best=Systran/faster-whisper-large-v3,mine=/models/ours",
+    )
+    assert list(several.sources) == ["small", "Systran/faster-whisper-large-v3", "ours"]
+    assert several.sources["ours"] == "/models/ours"
+    for name, model in {
+        "small": "small",
+        "ours": "ours",
+        "mine": "ours",
+        "best": "Systran/faster-whisper-large-v3",
+        "whisper-1": "ours",
+        "gpt-4o-transcribe": "small",
+    }.items():
+        assert several.resolve(name) == model
+    for unknown in ("/models/ours", "large-v3", "default"):
+        with pytest.raises(ModelNotFound, match=r"'small' or .*large-v3' or 'ours'.*best for 'Systran"):
+            several.resolve(unknown)
+
+
+def test_a_refusal_stays_short_where_very_many_are_allowed() -> None:
+    many = catalogue(WHISPER_MODELS=",".join(f"/models/m{number}" for number in range(1000)))
+    with pytest.raises(ModelNotFound, match="GET /v1/models lists all") as refusal:
+        many.resolve("m1000")
+    assert len(str(refusal.value)) < 600
+
+
+def test_a_folder_is_known_by_its_name(tmp_path: Path) -> None:
+    assert catalogue(WHISPER_MODEL=f"{tmp_path}/").default == tmp_path.name
+    assert catalogue(WHISPER_MODEL="/no/such/my-whisper").default == "my-whisper"
 
 
 def test_a_model_looks_as_openai_describes_one() -> None:
-    described = Catalogue("Systran/faster-whisper-small").describe("whisper-1")
+    described = catalogue().describe("Systran/faster-whisper-small", loaded=False)
     assert described.items() >= {"id": "Systran/faster-whisper-small", "object": "model", "owned_by": "Systran"}.items()
     assert isinstance(described["created"], int)
-    assert Catalogue("small").describe("small")["owned_by"] == "local"
+
+
+def test_and_says_besides_whether_it_is_loaded_and_the_default() -> None:
+    several = catalogue(WHISPER_MODELS="small,tiny")
+    small, tiny = several.describe("small", loaded=True), several.describe("tiny", loaded=False)
+    assert (small["loaded"], small["default"], small["owned_by"]) == (True, True, "local")
+    assert (tiny["loaded"], tiny["default"]) == (False, False)
