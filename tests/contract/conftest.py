@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.contract.rigs import DockerRig, MemoryRig, ProcessRig, Rig
+from tests.fixtures.faster_engine import client, engine, start
+
+__all__ = ["client", "engine", "start"]  # fixtures of the faster engine
 
 
 @pytest.fixture
