@@ -11,8 +11,13 @@ import httpx
 import openai
 import pytest
 from anyio import to_thread
+from fastapi import FastAPI
 from openai import AsyncOpenAI, OpenAI
 
+from engines.faster.routes import create_router
+from engines.transcription import refusals
+from engines.transcription.errors import ModelUnavailable
+from engines.transcription.transcript import LanguageGuess, Segment, Transcript
 from tests.fixtures.faster_engine import (
     DIALOGUE,
     EXACT,
@@ -125,6 +130,35 @@ def test_what_fails_before_the_first_words_has_its_proper_status(client: OpenAI)
     assert refusal.value.code == "invalid_audio"
     with pytest.raises(openai.NotFoundError):
         streamed(client, AUDIO / GOODBYE, model="whisper-9")
+
+
+@pytest.mark.anyio
+async def test_what_fails_later_is_raised_by_the_sdk_after_the_words_that_came() -> None:
+    class Desk:
+        """Fails after one segment, as no recording can make the real one do."""
+
+        async def transcribe(self, upload: Any, model: str, options: Any, on_segment: Any = None) -> Transcript:
+            on_segment(Segment(0, 1, " one", 0, (), 0.0, 0.0, 1.0, 0.0))
+            raise ModelUnavailable("The GPU has no memory left.")
+
+        async def detect(self, upload: Any, model: str) -> LanguageGuess:
+            raise NotImplementedError
+
+    class Names:
+        def resolve(self, name: str | None) -> str:
+            return name or ""
+
+    app = FastAPI()
+    refusals.install(app)
+    app.include_router(create_router(Desk(), Names()))
+    transport = httpx.ASGITransport(app)
+    options = {"base_url": "http://engine.test/v1", "api_key": "unused", "max_retries": 0}
+    async with httpx.AsyncClient(transport=transport) as plain, AsyncOpenAI(**options, http_client=plain) as client:
+        stream = await client.audio.transcriptions.create(model="whisper-1", file=("x", b"x"), stream=True)
+        assert (await anext(stream)).to_dict()["delta"] == "one"
+        with pytest.raises(openai.APIError, match="The GPU has no memory left") as refusal:
+            await anext(stream)
+    assert (refusal.value.code, refusal.value.type) == ("model_unavailable", "server_error")
 
 
 @pytest.mark.anyio
