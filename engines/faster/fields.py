@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from engines.faster.speech_filter import DAY_MS
 from engines.transcription.formats import Granularity, ResponseFormat
@@ -43,6 +44,9 @@ def _no_speakers(values: list[str]) -> list[str]:
         raise ValueError(NO_SPEAKERS)
     return values
 
+
+Nothing = SkipJsonSchema[None]
+"""The field is absent. The API's description says so by not requiring it; to send "null" would be something else."""
 
 Text = Annotated[str, AfterValidator(_encodable)]
 Language = Annotated[str, AfterValidator(parse_language)]

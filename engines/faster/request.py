@@ -21,6 +21,7 @@ from engines.faster.fields import (
     Languages,
     Limit,
     Milliseconds,
+    Nothing,
     Speakers,
     Text,
     Words,
@@ -42,7 +43,7 @@ class LanguageForm(BaseModel):
     file: UploadFile = Field(
         description="The recording: flac, mp3, mp4, mpeg, mpga, m4a, ogg, wav, webm, and most other formats with sound."
     )
-    model: str | None = Field(
+    model: str | Nothing = Field(
         None,
         description="A name from /v1/models. `whisper-1` and OpenAI's `gpt-*-transcribe` names stand for the default "
         "model, and so does leaving it out.",
@@ -53,10 +54,10 @@ class LanguageForm(BaseModel):
 class _ListeningForm(LanguageForm):
     """What transcriptions and translations have in common."""
 
-    prompt: Text | None = Field(
+    prompt: Text | Nothing = Field(
         None, description="Text that comes before the recording, or names and terms in it. Guides style and spelling."
     )
-    hotwords: Text | None = Field(
+    hotwords: Text | Nothing = Field(
         None, description="Words that are likely to be said, in one text. An extension of OpenAI's API."
     )
     response_format: Format = Field(
@@ -73,27 +74,27 @@ class _ListeningForm(LanguageForm):
     beam_size: int = Field(
         5, ge=1, le=10, description="How many readings are followed at the same time. An extension of OpenAI's API."
     )
-    vad_filter: bool | None = Field(
+    vad_filter: bool | Nothing = Field(
         None,
         description="`true`: what is no speech is left out before the model listens. `false`: the model listens to "
         "everything, in order. Left out: as seems best. An extension of OpenAI's API.",
     )
-    vad_parameters: str | None = Field(
+    vad_parameters: str | Nothing = Field(
         None,
         description="How speech is told from the rest, as a JSON object with faster-whisper's settings: `threshold`, "
         "`neg_threshold`, `min_speech_duration_ms`, `max_speech_duration_s`, `min_silence_duration_ms`, "
         "`speech_pad_ms`. Implies `vad_filter`. An extension of OpenAI's API.",
         examples=['{"threshold": 0.6, "min_silence_duration_ms": 500}'],
     )
-    max_line_width: Limit | None = Field(
+    max_line_width: Limit | Nothing = Field(
         None, description="Characters in a line of subtitles. Needs `srt` or `vtt`. An extension of OpenAI's API."
     )
-    max_line_count: Limit | None = Field(
+    max_line_count: Limit | Nothing = Field(
         None,
         description="Lines in a cue of subtitles; counts only with `max_line_width`. Needs `srt` or `vtt`. An "
         "extension of OpenAI's API.",
     )
-    max_words_per_line: Limit | None = Field(
+    max_words_per_line: Limit | Nothing = Field(
         None,
         description="Words in a cue of subtitles; counts unless both of the others are given. Needs `srt` or `vtt`. "
         "An extension of OpenAI's API.",
@@ -157,7 +158,7 @@ class TranscriptionForm(_ListeningForm):
         "transcribe",
         description="`transcribe`, or `translate` into English. An extension of OpenAI's API.",
     )
-    language: Language | None = Field(
+    language: Language | Nothing = Field(
         None, description="The language spoken, as ISO 639-1 code. Left out or empty: detected.", examples=["en"]
     )
     languages: Languages = Field(
@@ -186,30 +187,30 @@ class TranscriptionForm(_ListeningForm):
         False,  # noqa: FBT003  a field's default
         description="`true`: server-sent events with the text as it is found. Needs `json` or `text`.",
     )
-    chunking_strategy: str | None = Field(
+    chunking_strategy: str | Nothing = Field(
         None,
         description="Leaves out what is no speech before the model listens: `auto`, or a JSON object of the type "
         "`server_vad` with `threshold`, `prefix_padding_ms` and `silence_duration_ms`.",
         examples=["auto"],
     )
-    strategy_type: Literal["server_vad"] | None = Field(
+    strategy_type: Literal["server_vad"] | Nothing = Field(
         None,
         alias="chunking_strategy[type]",
         description="The object of `chunking_strategy`, field by field: `server_vad`.",
     )
-    strategy_threshold: float | None = Field(
+    strategy_threshold: float | Nothing = Field(
         None,
         alias="chunking_strategy[threshold]",
         ge=0,
         le=1,
         description="Probability from which on a moment counts as speech.",
     )
-    strategy_padding: Milliseconds | None = Field(
+    strategy_padding: Milliseconds | Nothing = Field(
         None,
         alias="chunking_strategy[prefix_padding_ms]",
         description="Sound that is kept before and after what was found to be speech.",
     )
-    strategy_silence: Milliseconds | None = Field(
+    strategy_silence: Milliseconds | Nothing = Field(
         None, alias="chunking_strategy[silence_duration_ms]", description="Silence after which speech has ended."
     )
     speaker_names: Speakers = Field(
