@@ -44,6 +44,7 @@ ONLY_IN = {
     "ctranslate2": "engines/faster/batching",
     "av": "engines/transcription/audio",
     "fastapi": "engines/",
+    "huggingface_hub": "engines/faster/hub",
     "pynvml": "engines/faster/gpu",
 }
 

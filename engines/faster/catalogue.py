@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Any
 
 from engines.faster.settings import FasterSettings
 from engines.faster.sources import id_of, owner_of
@@ -38,8 +39,8 @@ class Catalogue:
             return self.default
         raise ModelNotFound(f"There is no model {name[:100]!r} here. {self._hint(name)}", param="model")
 
-    def describe(self, model: str, *, loaded: bool) -> dict[str, str | int | bool]:
-        """OpenAI's model object, and two keys of ours. `created` is when this engine started to serve it."""
+    def describe(self, model: str, *, loaded: bool) -> dict[str, Any]:
+        """OpenAI's model object, and three keys of ours. `created` is when this engine started to serve it."""
         return {
             "id": model,
             "object": "model",
@@ -47,6 +48,7 @@ class Catalogue:
             "owned_by": owner_of(self.sources[model]),
             "loaded": loaded,
             "default": model == self.default,
+            "aliases": [alias for alias, named in self._aliases.items() if named == model],
         }
 
     def _hint(self, name: str) -> str:

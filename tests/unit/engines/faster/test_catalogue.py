@@ -90,8 +90,8 @@ def test_a_model_looks_as_openai_describes_one() -> None:
     assert isinstance(described["created"], int)
 
 
-def test_and_says_besides_whether_it_is_loaded_and_the_default() -> None:
-    several = catalogue(WHISPER_MODELS="small,tiny")
+def test_and_says_besides_whether_it_is_loaded_and_the_default_and_what_else_it_is_called() -> None:
+    several = catalogue(WHISPER_MODELS="small,tiny", WHISPER_ALIASES="quick=tiny,draft=tiny")
     small, tiny = several.describe("small", loaded=True), several.describe("tiny", loaded=False)
-    assert (small["loaded"], small["default"], small["owned_by"]) == (True, True, "local")
-    assert (tiny["loaded"], tiny["default"]) == (False, False)
+    assert (small["loaded"], small["default"], small["owned_by"], small["aliases"]) == (True, True, "local", [])
+    assert (tiny["loaded"], tiny["default"], tiny["aliases"]) == (False, False, ["quick", "draft"])
