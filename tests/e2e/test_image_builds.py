@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.conftest import ROOT, Engine, build_faster
 from tests.e2e.engine_container import ASK_INSIDE, AUDIO, HARDENED, MODEL, RECORDING, SAID, run_inside, start
-from tests.fixtures.model_hub import ModelHub
+from tests.unit.engines.faster import hub
 
 pytestmark = [pytest.mark.docker, pytest.mark.model]
 
@@ -38,14 +38,16 @@ def test_a_model_of_the_hub_can_be_baked_in_and_the_token_stays_out(make_engine:
     client = docker.from_env()
     gateway = client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
     client.close()
-    with ModelHub("acme/tiny", MODEL, host=gateway, token="hf_secret") as hub:
+    with hub.running(MODEL, host=gateway) as model_hub:
         secret = f"--secret=id=HF_TOKEN,src={token}"
-        image = build_faster("whisper-gateway-test/baked-hub", secret, MODEL="acme/tiny", HF_ENDPOINT=hub.url)
+        name, address = model_hub.repository, model_hub.address
+        image = build_faster("whisper-gateway-test/baked-hub", secret, MODEL=name, HF_ENDPOINT=address)
+        assert "Bearer hf_secret" in model_hub.tokens
     assert said_without_network(make_engine, image) == SAID
     history = subprocess.run(
         ["docker", "history", "--no-trunc", image], capture_output=True, text=True, check=True
     ).stdout
-    assert "acme/tiny" in history
+    assert name in history
     assert "hf_secret" not in history
 
 

@@ -1,4 +1,4 @@
-"""A Hugging Face hub of our own on loopback, with one model on it and a will of its own."""
+"""A Hugging Face hub of our own, with one model on it and a will of its own."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Hub:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Hub]:
+def running(folder: Path, host: str = "127.0.0.1") -> Iterator[Hub]:
     hub = Hub(folder)
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub})) as server:
-        hub.address = f"http://127.0.0.1:{server.server_port}"
+    with ThreadingHTTPServer((host, 0), type("Handler", (_Handler,), {"hub": hub})) as server:
+        hub.address = f"http://{host}:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
