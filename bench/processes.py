@@ -13,7 +13,7 @@ from bench import procfs
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 
@@ -54,15 +54,25 @@ def end(pid: int, patience: float = 5) -> None:
 
 
 class Child:
-    """A program with its output in a log file. Leaving the block ends it and all that it started."""
+    """A program with its output in a log file. Leaving the block ends it and all that it started.
 
-    def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
+    environment: all that it has; None for the benchmark's own.
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.name = name
         self._log = log
         with log.open("wb") as output:
             # A session of its own: Ctrl-C reaches the benchmark only, which then ends its children in order.
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
             )
         self.pid = self._process.pid
 
