@@ -1,0 +1,1 @@
+"""Figures of the faster-whisper engine, against its library called directly."""
