@@ -14,38 +14,28 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import cold, events, latency, memory, nginx, table, upload, warm
+from bench import nginx, table
+from bench.engine import setting as engine
 from bench.errors import BenchError, MissingError, TimeUpError
+from bench.figures import FIGURES, GROUPS, named
 from bench.harness import Options, require_gateway
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from types import FrameType
 
-FIGURES: dict[str, Callable[[Options], list[table.Row]]] = {
-    "cold": cold.measure,
-    "warm": warm.measure,
-    "latency": latency.measure,
-    "upload": upload.measure,
-    "memory": memory.measure,
-    "events": events.measure,
-}
-NEEDS: dict[str, list[Callable[[], object]]] = {
-    "cold": [cold.require],
-    "warm": [warm.require, nginx.program],
-    "upload": [nginx.program],
-}
+_LIMIT = 1500
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.self_check and options.write:
-        parser.error("--self-check measures nginx; there is nothing to --write")
-    chosen = [name for name in FIGURES if name in options.only and not (name == "cold" and options.skip_docker)]
+        parser.error("--self-check measures the references; there is nothing to --write")
     setting = Options(options.gateway, options.rounds, options.self_check)
+    chosen = [name for name in options.only if not (FIGURES[name].docker and options.skip_docker)]
     if setting.self_check:
-        chosen = [name for name in chosen if name != "cold"]  # nginx cannot wake anything
+        chosen = [name for name in chosen if FIGURES[name].mirrored]
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
         signal.signal(number, _interrupt)
     try:
@@ -54,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MissingError as exc:
         print(f"bench: {exc}", file=sys.stderr)
         return 2
-    machine = table.machine(nginx.version()) if _uses_nginx(chosen, setting) else table.machine()
+    machine = table.machine(*_versions(chosen, setting))
     print(f"\n{machine}\n\n{table.plain(rows)}")
     if options.write:
         table.write(table.section(rows, _command(arguments), machine))
@@ -62,26 +52,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the gateway against its references.")
-    parser.add_argument("--only", type=_names, default=list(FIGURES), metavar="NAMES", help=", ".join(FIGURES))
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Measure the gateway and the engine against their references."
+    )
+    parser.add_argument(
+        "--only", type=_names, default=list(FIGURES), metavar="NAMES", help=", ".join([*GROUPS, *FIGURES])
+    )
     parser.add_argument("--rounds", type=_positive, help="rounds per figure (default: 3 to 20, each figure's own)")
-    parser.add_argument("--skip-docker", action="store_true", help="leave out what needs Docker (cold)")
+    parser.add_argument("--skip-docker", action="store_true", help="leave out what needs Docker")
     parser.add_argument("--write", action="store_true", help=f"also put the table on top of bench/{table.RESULTS.name}")
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a target is missed")
-    parser.add_argument("--self-check", action="store_true", help="measure nginx in the gateway's place")
+    parser.add_argument("--self-check", action="store_true", help="measure the references in their places")
     parser.add_argument(
         "--gateway", type=Path, default=Path(sys.executable).with_name("whisper-gateway"), metavar="FILE"
     )
-    parser.add_argument("--limit", type=_positive, default=360, metavar="SECONDS", help="give up after (default: 360)")
+    parser.add_argument(
+        "--limit", type=_positive, default=_LIMIT, metavar="SECONDS", help="give up after (default: %(default)s)"
+    )
     return parser
 
 
 def _names(text: str) -> list[str]:
-    names = text.split(",")
-    for name in names:
-        if name not in FIGURES:
-            raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(FIGURES)}")
-    return names
+    try:
+        return named(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
 
 
 def _positive(text: str) -> int:
@@ -92,11 +87,12 @@ def _positive(text: str) -> int:
 
 def _require(chosen: Sequence[str], setting: Options) -> None:
     """Raises MissingError at once for what would be missing minutes later."""
-    require_gateway(setting)
+    if any(FIGURES[name].gateway for name in chosen):
+        require_gateway(setting)
     for name in chosen:
-        for check in NEEDS.get(name, []):
+        for check in FIGURES[name].needs:
             check()
-    if setting.self_check:
+    if _uses_nginx(chosen, setting):
         nginx.program()
     if os.getloadavg()[0] > 0.5 * len(os.sched_getaffinity(0)):
         print(f"bench: the machine is busy (load {os.getloadavg()[0]:.1f}); the figures may not hold", file=sys.stderr)
@@ -124,7 +120,7 @@ def _measured(name: str, setting: Options) -> list[table.Row | table.Failure]:
     begin = time.monotonic()
     print(f"bench: {name} ... ", end="", file=sys.stderr, flush=True)
     try:
-        rows: list[table.Row | table.Failure] = [*FIGURES[name](setting)]
+        rows: list[table.Row | table.Failure] = [*FIGURES[name].measure(setting)]
     except MissingError:
         raise
     except (BenchError, OSError) as exc:
@@ -133,8 +129,15 @@ def _measured(name: str, setting: Options) -> list[table.Row | table.Failure]:
     return rows
 
 
+def _versions(chosen: Sequence[str], setting: Options) -> list[str]:
+    """Of the references."""
+    versions = [nginx.version()] if _uses_nginx(chosen, setting) else []
+    return versions + (engine.versions() if any(name in GROUPS["engine"] for name in chosen) else [])
+
+
 def _uses_nginx(chosen: Sequence[str], setting: Options) -> bool:
-    return setting.self_check or any(nginx.program in NEEDS.get(name, []) for name in chosen)
+    figures = [FIGURES[name] for name in chosen]
+    return any(nginx.program in figure.needs or (setting.self_check and figure.gateway) for figure in figures)
 
 
 def _status(rows: Sequence[table.Row | table.Failure], *, strict: bool) -> int:

@@ -62,6 +62,8 @@ class Row:
         return self.name, shown, spread, self.reference, f"{target} {self.unit}".strip(), self.verdict
 
     def _number(self, value: float) -> str:
+        if isinstance(value, int):  # a count
+            return str(value)
         return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}"
 
 

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import bench
+from bench.figures import FIGURES, GROUPS, named
+
+README = (Path(bench.__file__).parent / "README.md").read_text()
+
+
+def test_a_group_is_its_figures_and_the_order_is_their_own() -> None:
+    assert named("engine") == GROUPS["engine"]
+    assert named("engine-long,warm,engine-short") == ["warm", "engine-short", "engine-long"]
+    assert named("engine,engine-long,gateway") == list(FIGURES)
+
+
+def test_groups_hold_every_figure_once() -> None:
+    assert sorted([*GROUPS["gateway"], *GROUPS["engine"]]) == sorted(FIGURES)
+
+
+@pytest.mark.parametrize("text", ["engines", "", "warm,"])
+def test_an_unknown_name_is_refused_with_those_that_there_are(text: str) -> None:
+    with pytest.raises(ValueError, match="is not one of gateway, engine, cold"):
+        named(text)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_is_documented(name: str) -> None:
+    assert f"`{name}`" in README
