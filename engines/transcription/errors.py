@@ -10,6 +10,7 @@
     │   ├── ModelAlreadyLoaded    409 model_already_loaded
     │   ├── ModelInUse            409 model_in_use
     │   └── UploadTooLarge        413 upload_too_large
+    ├── NoRoomForUpload           503 no_room_for_upload: where uploads wait, nothing can be written
     ├── OutOfMemory               503 out_of_memory: of the device that computes
     └── ModelUnavailable          503 model_unavailable: the model could not be loaded; the next request tries again
 
@@ -84,6 +85,17 @@ class UploadTooLarge(AskedWrongly):
 
 class ModelUnavailable(EngineError):
     status, code = 503, "model_unavailable"
+
+
+class NoRoomForUpload(EngineError):
+    status, code = 503, "no_room_for_upload"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server has no room to keep an upload of this size. Ask again in a moment, or send a smaller file.",
+            param="file",
+            retry_after=5,
+        )
 
 
 class OutOfMemory(EngineError):

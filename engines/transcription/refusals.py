@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engines.transcription.disconnect import ClientLeft
-from engines.transcription.errors import BadParameter, EngineError, envelope
+from engines.transcription.errors import BadParameter, EngineError, NoRoomForUpload, envelope
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,9 @@ def _explained(param: str | None, problem: dict[str, Any]) -> str:
 
 async def _on_http_exception(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, OSError):  # FastAPI blames the client for whatever goes wrong while a form is read
+        log.error("upload.not_kept reason=%r", str(error.__cause__))
+        return refusal(NoRoomForUpload())
     code, message = _HTTP_ERRORS.get(error.status_code, ("http_error", str(error.detail)))
     log.info("request.refused status=%d code=%s", error.status_code, code)
     return _answer(error.status_code, code, message, headers=dict(error.headers or {}))

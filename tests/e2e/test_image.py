@@ -63,6 +63,15 @@ def test_uploads_wait_in_the_cache_volume_and_not_in_the_memory_that_a_tmpfs_is(
     assert run_inside(container, "ls", "-A", "/cache", "/tmp").split() == ["/cache:", "/tmp:"]
 
 
+def test_a_full_disk_refuses_large_uploads_and_no_others(make_engine: MakeEngine, faster_image: str) -> None:
+    full = {**HARDENED, "tmpfs": {"/tmp": "size=1m", "/cache": "size=1m,mode=1777"}}
+    container = start(make_engine(faster_image, **full, **WITH_MODEL))
+    large = RECORDING.read_bytes() + bytes(8 << 20)
+    answer = httpx.post(f"{url(container)}/v1/audio/transcriptions", files={"file": large}, timeout=PATIENCE_S)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_room_for_upload")
+    assert transcribe(container).json()["text"].strip() == SAID
+
+
 def test_the_docs_page_and_all_that_it_names_come_from_the_engine(container: Container) -> None:
     page = httpx.get(f"{url(container)}/docs").text
     named = re.findall(r"(?:src|href)=\"(.*?)\"|url: '(.*?)'", page)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -14,6 +15,13 @@ from engines.transcription.disconnect import ClientLeft
 from engines.transcription.errors import BadAudio, ModelNotFound, ModelUnavailable
 
 pytestmark = pytest.mark.anyio
+
+
+class FullDisk:
+    """In place of a temporary file."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/cache/tmp123")
 
 
 @pytest.fixture
@@ -91,3 +99,14 @@ async def test_a_body_that_is_no_form_is_400(client: httpx.AsyncClient) -> None:
     headers = {"content-type": "multipart/form-data; boundary=B"}
     answer = await client.post("/form", content=b"garbage", headers=headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "malformed_body")
+
+
+async def test_a_full_disk_is_our_trouble_and_not_a_malformed_body(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("starlette.formparsers.SpooledTemporaryFile", FullDisk)
+    answer = await client.post("/form", files={"file": b"sound"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert answer.json()["error"]["code"] == "no_room_for_upload"
+    assert "No space left" in caplog.text
+    assert "tmp123" not in answer.text
