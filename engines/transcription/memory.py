@@ -1,7 +1,12 @@
-"""Gives memory that is no longer used back to the system."""
+"""Takes little memory, and gives what is no longer used back to the system.
+
+glibc hands out memory from several arenas, one for each of many threads, and keeps what is freed for later. Where there
+is another allocator (musl, macOS), what is done about that here changes nothing.
+"""
 
 from __future__ import annotations
 
+import functools
 import gc
 import logging
 import os
@@ -10,19 +15,37 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 
+_M_ARENA_MAX = -8  # malloc.h
+_ARENAS = 2
+
+
+@functools.cache
+def gather() -> None:
+    """Have the allocator use few arenas: what is free then lies together, and can be given back.
+
+    Measured with the small shipped model, unloaded after some requests: 117 instead of 122 MB, requests as fast as
+    before. Fixed thresholds for mmap would save twice that, but cost a third of the speed. Call it in a worker thread
+    before libraries are imported that have threads of their own.
+    """
+    _to_libc("mallopt", _M_ARENA_MAX, _ARENAS)
+
+
 def give_back() -> None:
     """Collect garbage, then make the allocator return what is free: takes tenths of a second, so not on the event loop.
 
-    glibc keeps freed memory for later, in one arena for each of several threads: after a model was unloaded, much of it
-    would still count as ours. Where there is no glibc (musl, macOS) garbage is collected and that is all.
+    Without it, much of an unloaded model's memory would still count as ours.
     """
-    import ctypes  # noqa: PLC0415  10 ms of every start, for what few starts need
-
     gc.collect()
+    _to_libc("malloc_trim", 0)
+
+
+def _to_libc(function: str, *arguments: int) -> None:
+    import ctypes  # noqa: PLC0415  10 ms of every start; numpy imports it anyway, but later
+
     try:
-        ctypes.CDLL(None).malloc_trim(0)
+        getattr(ctypes.CDLL(None), function)(*arguments)
     except (AttributeError, OSError) as exc:
-        log.debug("memory.not_trimmed reason=%r", str(exc))
+        log.debug("memory.no_glibc reason=%r", str(exc))
 
 
 def resident() -> int:
