@@ -15,6 +15,7 @@ from engines.faster.model_routes import create_model_router
 from engines.faster.models import Models
 from engines.faster.routes import create_router
 from engines.faster.settings import FasterSettings
+from engines.transcription import memory
 from engines.transcription.service import create_service
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def create_app(settings: FasterSettings) -> FastAPI:
 
 def _load(settings: FasterSettings, folder: str) -> Transcriber:
     """Runs in a thread of its own."""
+    memory.settle()
     # A request may make another thread import the decoder at the same moment. Both begin with this module, so one waits
     # for the other; with different beginnings each could hold what the other needs.
     import_module("engines.transcription.audio")

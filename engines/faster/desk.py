@@ -24,6 +24,7 @@ from anyio import CapacityLimiter, Semaphore, from_thread, to_thread
 from engines.faster.company import Company, Visit
 from engines.faster.options import ListeningOptions
 from engines.transcription.errors import RecordingTooLong
+from engines.transcription.quiet import Quiet
 from engines.transcription.transcript import LanguageGuess, Segment, Transcript
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Desk:
         self._companies: defaultdict[str, Company] = defaultdict(Company)
         self._short = Semaphore(SHORT_PLACES)
         self._long = Semaphore(LONG_PLACES)
+        self._quiet = Quiet()
         self._threads = CapacityLimiter(SHORT_PLACES + LONG_PLACES)
 
     async def transcribe(
@@ -82,9 +84,9 @@ class Desk:
 
     async def _serve(self, upload: BinaryIO, model: str, work: Work[Result], enough: float = math.inf) -> Result:
         """enough: seconds of the recording that the work needs."""
-        claimed = await to_thread.run_sync(_check, upload)
-        self._models.begin_loading(model)
-        with self._companies[model] as company:
+        with self._quiet.busy(), self._companies[model] as company:
+            claimed = await to_thread.run_sync(_check, upload)
+            self._models.begin_loading(model)
             if min(claimed, enough) <= SHORT:
                 async with self._short:
                     samples = await to_thread.run_sync(_decode_short, upload, min(SHORT, self._longest), enough)
