@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import Any
 
+import docker
 import httpx
 from docker.models.containers import Container
 
@@ -47,13 +48,27 @@ def address(container: Container) -> str:
     return found
 
 
+def host_address() -> str:
+    """Where containers, also those that build an image, reach this machine."""
+    client = docker.from_env()
+    try:
+        found: str = client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
+        return found
+    finally:
+        client.close()
+
+
 def url(container: Container) -> str:
     return f"http://{address(container)}:{PORT}"
 
 
 def until_logged(container: Container, text: str) -> None:
-    """Wait for a line with this text. (The SDK's stream of a log does not close all that it opened.)"""
-    command = ["docker", "logs", "--follow", str(container.name)]
+    """Wait for a line with this text, logged since its last start.
+
+    By the command, because the SDK's stream of a log does not close all that it opened.
+    """
+    container.reload()
+    command = ["docker", "logs", "--follow", "--since", container.attrs["State"]["StartedAt"], str(container.name)]
     seen = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as following:
         assert following.stdout is not None

@@ -14,12 +14,14 @@ from docker.models.containers import Container
 from tests.e2e.conftest import Engine
 from tests.e2e.engine_container import (
     HARDENED,
+    MODEL,
     PATIENCE_S,
     PORT,
     RECORDING,
     SAID,
     WITH_MODEL,
     address,
+    host_address,
     inspect_image,
     run_inside,
     start,
@@ -28,6 +30,7 @@ from tests.e2e.engine_container import (
     url,
 )
 from tests.fixtures.raw_client import RawClient
+from tests.unit.engines.faster import hub
 
 pytestmark = [pytest.mark.docker, pytest.mark.model]
 
@@ -70,6 +73,17 @@ def test_a_full_disk_refuses_large_uploads_and_no_others(make_engine: MakeEngine
     answer = httpx.post(f"{url(container)}/v1/audio/transcriptions", files={"file": large}, timeout=PATIENCE_S)
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_room_for_upload")
     assert transcribe(container).json()["text"].strip() == SAID
+
+
+def test_a_model_is_fetched_into_the_volume_once_and_found_there_when_the_hub_is_gone(
+    make_engine: MakeEngine, faster_image: str
+) -> None:
+    with hub.running(MODEL, host=host_address()) as model_hub:
+        environment = {"WHISPER_MODEL": model_hub.repository, "HF_ENDPOINT": model_hub.address}
+        engine = make_engine(faster_image, environment=environment, **HARDENED)
+        assert transcribe(start(engine)).json()["text"].strip() == SAID
+        engine.container.stop(timeout=PATIENCE_S)
+    assert transcribe(start(engine)).json()["text"].strip() == SAID
 
 
 def test_the_docs_page_and_all_that_it_names_come_from_the_engine(container: Container) -> None:

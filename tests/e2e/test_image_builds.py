@@ -7,11 +7,20 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import docker
 import pytest
 
 from tests.e2e.conftest import ROOT, Engine, build_faster
-from tests.e2e.engine_container import ASK_INSIDE, AUDIO, HARDENED, MODEL, RECORDING, SAID, run_inside, start
+from tests.e2e.engine_container import (
+    ASK_INSIDE,
+    AUDIO,
+    HARDENED,
+    MODEL,
+    RECORDING,
+    SAID,
+    host_address,
+    run_inside,
+    start,
+)
 from tests.unit.engines.faster import hub
 
 pytestmark = [pytest.mark.docker, pytest.mark.model]
@@ -35,10 +44,7 @@ def test_a_folder_can_be_baked_in(make_engine: MakeEngine) -> None:
 def test_a_model_of_the_hub_can_be_baked_in_and_the_token_stays_out(make_engine: MakeEngine, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("hf_secret")
-    client = docker.from_env()
-    gateway = client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
-    client.close()
-    with hub.running(MODEL, host=gateway) as model_hub:
+    with hub.running(MODEL, host=host_address()) as model_hub:
         secret = f"--secret=id=HF_TOKEN,src={token}"
         name, address = model_hub.repository, model_hub.address
         image = build_faster("whisper-gateway-test/baked-hub", secret, MODEL=name, HF_ENDPOINT=address)
