@@ -22,7 +22,7 @@ def main() -> None:
     gc.disable()
     from engines.faster.app import create_app  # noqa: PLC0415  see above
     from engines.faster.settings import FasterSettings  # noqa: PLC0415
-    from engines.transcription.service import serve  # noqa: PLC0415
+    from engines.transcription.service import configure_logs, serve  # noqa: PLC0415
     from engines.transcription.settings import BadSettings  # noqa: PLC0415
 
     try:
@@ -30,6 +30,7 @@ def main() -> None:
     except BadSettings as exc:
         print(exc, file=sys.stderr)  # noqa: T201  for the person who just started us
         sys.exit(2)
+    configure_logs(settings.log_level)  # creating may have something to tell: which model was chosen
     app = create_app(settings)
     gc.freeze()
     gc.enable()

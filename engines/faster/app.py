@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
+from engines.faster.choice import settled
 from engines.faster.desk import Desk
 from engines.faster.model_routes import create_model_router
 from engines.faster.models import Models
@@ -27,6 +28,7 @@ _DESCRIPTION = "Speech to text with faster-whisper, behind OpenAI's audio API."
 
 def create_app(settings: FasterSettings) -> FastAPI:
     """The engine as an ASGI application. When it is started it begins to load its models, beside serving."""
+    settings = settled(settings)
     models = Models(settings, partial(_load, settings))
     desk = Desk(models, longest=settings.max_audio_hours * 3600)
 

@@ -17,7 +17,6 @@ from engines.faster import reasons
 from engines.faster.catalogue import Catalogue
 from engines.faster.settings import FasterSettings
 from engines.faster.sources import is_folder
-from engines.transcription import memory
 from engines.transcription.errors import ModelAlreadyLoaded
 from engines.transcription.model_slot import ModelSlot, SlotState
 
@@ -114,7 +113,6 @@ class Models(Generic[Model]):
 
     def _fetch_and_load(self, model: str, source: str) -> Model:
         """In a thread of its own. Raises Unloadable."""
-        memory.gather()
         folder = source if is_folder(source) else _fetched(model, source)
         if not Path(folder).is_dir():
             raise Unloadable(f"there is no folder {folder}")

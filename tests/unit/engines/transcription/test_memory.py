@@ -16,7 +16,7 @@ SCATTERED = """
 import threading
 from engines.transcription import memory
 
-memory.gather()
+memory.settle()
 kept = []
 
 def fill():
@@ -60,4 +60,4 @@ def test_garbage_is_collected_first() -> None:
 def test_without_glibc_nothing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
     memory.give_back()
-    memory.gather.__wrapped__()
+    memory.settle()
