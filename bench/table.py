@@ -57,9 +57,14 @@ class Row:
 
     def cells(self) -> tuple[str, ...]:
         spread = f"{len(self.values)} ({self._number(min(self.values))} - {self._number(max(self.values))})"
-        target = f"{'≤' if self.target.kind == 'at most' else '≥'} {self.target.bound:g}" if self.target else "-"
         shown = f"{self._number(self.value)} {self.unit}".strip()
-        return self.name, shown, spread, self.reference, f"{target} {self.unit}".strip(), self.verdict
+        return self.name, shown, spread, self.reference, self._bound(), self.verdict
+
+    def _bound(self) -> str:
+        if self.target is None:
+            return "-"
+        sign = "≤" if self.target.kind == "at most" else "≥"
+        return f"{sign} {self.target.bound:g} {self.unit}".strip()
 
     def _number(self, value: float) -> str:
         if isinstance(value, int):  # a count
