@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.feature_extractor import FeatureExtractor
+from faster_whisper.tokenizer import Tokenizer
 
 from engines.faster import features
 from engines.faster.batching import Encoded, SharedModel
@@ -105,6 +106,24 @@ class SharingModel(WhisperModel):  # type: ignore[misc]  # as above
             likely = [pair for pair in known if pair[0] in candidates]
             language, probability = likely[0] if likely else (language, probability)
         return language, probability, known
+
+    def get_prompt(
+        self,
+        tokenizer: Tokenizer,
+        previous_tokens: list[int],
+        without_timestamps: bool = False,  # noqa: FBT001, FBT002  as faster-whisper has it
+        prefix: str | None = None,
+        hotwords: str | None = None,
+    ) -> list[int]:
+        """As faster-whisper writes it, but hot words and the text before share the room that it gives to each.
+
+        Half of what the decoder holds twice would leave nothing for the transcript. The latest of the text is kept.
+        """
+        if previous_tokens and hotwords:
+            room = self.max_length // 2 - 1 - len(tokenizer.encode(f" {hotwords.strip()}"))
+            previous_tokens = previous_tokens[-room:] if room > 0 else []
+        prompt: list[int] = super().get_prompt(tokenizer, previous_tokens, without_timestamps, prefix, hotwords)
+        return prompt
 
     def note(self, texts: list[list[int]], alignments: list[Any]) -> None:
         """How probable the tokens were that have just been aligned."""

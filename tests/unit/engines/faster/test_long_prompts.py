@@ -1,0 +1,73 @@
+"""However much is told beforehand, the model has room left for the transcript."""
+
+from __future__ import annotations
+
+import pytest
+from faster_whisper import WhisperModel
+from faster_whisper.tokenizer import Tokenizer
+
+from engines.faster.options import ListeningOptions
+from engines.faster.settings import FasterSettings
+from engines.faster.sharing import SharingModel
+from engines.faster.transcriber import Transcriber
+from engines.transcription.audio import Samples
+from tests.unit.engines.faster.test_transcriber import samples
+from tests.unit.engines.recordings import MODEL
+
+pytestmark = pytest.mark.model
+
+MUCH = "the meeting is open " * 400
+ROOM = 223
+"""Tokens that faster-whisper leaves for what comes before a recording: half of what the decoder holds."""
+
+
+@pytest.fixture(scope="module")
+def transcriber() -> Transcriber:
+    return Transcriber(
+        str(MODEL), FasterSettings.from_environment({"WHISPER_MODEL": str(MODEL), "WHISPER_DEVICE": "cpu"})
+    )
+
+
+@pytest.fixture(scope="module")
+def models() -> tuple[SharingModel, WhisperModel]:
+    """Ours and the library's."""
+    return SharingModel(str(MODEL), most=1, workers=1, device="cpu"), WhisperModel(str(MODEL), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def short() -> Samples:
+    return samples("en-thanks-goodbye.wav")
+
+
+@pytest.fixture(scope="module")
+def long() -> Samples:
+    return samples(*["en-one-two-three-four-five.wav"] * 14)
+
+
+@pytest.mark.parametrize("prompt", [None, "Hello.", MUCH])
+@pytest.mark.parametrize("hotwords", [None, "goodbye", MUCH])
+def test_a_recording_is_heard_however_much_is_told_beforehand(
+    transcriber: Transcriber, short: Samples, prompt: str | None, hotwords: str | None
+) -> None:
+    transcriber.listen(short, ListeningOptions(language="en", prompt=prompt, hotwords=hotwords, words=True))
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_a_long_recording_too(transcriber: Transcriber, long: Samples, in_order: bool) -> None:  # noqa: FBT001
+    """In order, each window is also told what was said before it, which adds to the hot words."""
+    told = ListeningOptions(language="en", prompt=MUCH, hotwords=MUCH, in_order=in_order)
+    transcriber.listen(long, told)
+
+
+@pytest.mark.parametrize("before", [0, 1, 100, ROOM, 1000])
+@pytest.mark.parametrize("words", [0, 1, 30, 400])
+def test_what_has_room_is_told_as_the_library_tells_it(
+    models: tuple[SharingModel, WhisperModel], before: int, words: int
+) -> None:
+    ours, library = models
+    tokenizer = Tokenizer(library.hf_tokenizer, multilingual=True, task="transcribe", language="en")
+    previous, hotwords = list(range(before)), "the meeting is open " * words or None
+    prompt = ours.get_prompt(tokenizer, previous, hotwords=hotwords)
+    theirs = library.get_prompt(tokenizer, previous, hotwords=hotwords)
+    assert len(prompt) <= 1 + ROOM + 3
+    assert prompt == theirs or len(theirs) > 1 + ROOM + 3
