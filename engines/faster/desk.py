@@ -108,7 +108,10 @@ class Desk:
                 finally:
                     group.cancel_scope.cancel()
             assert failure is not None
-            raise failure
+            try:
+                raise failure
+            finally:
+                del failure  # it refers to this frame by its traceback, and by that to the recording
 
 
 async def _leave_at_the_end(visit: Visit) -> None:
