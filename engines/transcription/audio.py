@@ -5,7 +5,9 @@ name is not needed: FFmpeg looks at the content. Uploads come from strangers, so
 
 - only formats on FORMATS are opened. FFmpeg also knows playlists and session descriptions (HLS, DASH, concat, SDP) that
   name other files and addresses, and would open them for the uploader; nothing but the upload itself may be opened;
-- the decoded length is limited, because a small file can hold days of silence.
+- the decoded length is limited, because a small file can hold days of silence;
+- what FFmpeg may allocate is limited, because a header of a kilobyte can claim millions of samples, in hundreds of
+  tracks, and for each of them FFmpeg would make an entry in a table before it looks for the first.
 
 What is damaged in the middle is skipped, what is missing at the end is missing: half an hour with a hole is worth more
 to its owner than an error.
@@ -15,6 +17,7 @@ This module imports PyAV and numpy, which takes a while: import it in a worker t
 
 from __future__ import annotations
 
+import ctypes
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,9 +49,19 @@ _PLAUSIBLE_RATES = range(1_000, 1_000_000)
 """Samples per second. What a damaged header claims beyond them would keep the resampler busy for minutes."""
 
 _BLOCK = 200_000
-"""Samples that are resampled together: a few seconds."""
+"""Samples of all channels that are resampled together: a few seconds."""
+
+_LARGEST_BLOCK = 32 * 1024**2
+"""Bytes that FFmpeg may allocate in one piece. Its tables take 24 for each packet, and packets last 20 ms or so: this
+is more than seven hours. FFmpeg's own limit is 2 GB."""
+
+_TRACKS = 8
+_BYTES_PER_TRACK = 1_000_000
+"""Tracks that a file may have, and how much larger it must be for each further one. Films with dozens are large."""
 
 _OPEN_OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
+
+ctypes.CDLL(av.buffer.__file__).av_max_alloc(ctypes.c_size_t(_LARGEST_BLOCK))  # PyAV has no name for it
 
 
 def check(upload: BinaryIO) -> float | None:
@@ -69,7 +82,7 @@ def decode(upload: BinaryIO, *, limit: float, checkpoint: Callable[[], None], en
     pieces: list[NDArray[np.int16]] = []
     total = 0
     with _opened(upload) as (container, track):
-        for frame in _resampled(_frames(container, track)):
+        for frame in _resampled(_frames(container, track, checkpoint)):
             checkpoint()
             pieces.append(frame.to_ndarray()[0])
             total += frame.samples
@@ -83,11 +96,13 @@ def decode(upload: BinaryIO, *, limit: float, checkpoint: Callable[[], None], en
 @contextmanager
 def _opened(upload: BinaryIO) -> Iterator[tuple[InputContainer, AudioStream]]:
     """The upload and its main audio track; FFmpeg's complaints become BadAudio."""
-    if not upload.seek(0, 2):
+    size = upload.seek(0, 2)
+    if not size:
         raise BadAudio("The file is empty.")
     upload.seek(0)
+    options = {**_OPEN_OPTIONS, "max_streams": str(min(_TRACKS + size // _BYTES_PER_TRACK, 1000))}
     try:
-        with av.open(upload, mode="r", metadata_errors="ignore", options=dict(_OPEN_OPTIONS)) as container:
+        with av.open(upload, mode="r", metadata_errors="ignore", options=options) as container:
             track = container.streams.best("audio")
             if not isinstance(track, AudioStream):
                 raise BadAudio("The file has no audio track that can be decoded.")
@@ -98,7 +113,7 @@ def _opened(upload: BinaryIO) -> Iterator[tuple[InputContainer, AudioStream]]:
         ) from exc
 
 
-def _frames(container: InputContainer, track: AudioStream) -> Iterator[AudioFrame]:
+def _frames(container: InputContainer, track: AudioStream, checkpoint: Callable[[], None]) -> Iterator[AudioFrame]:
     """What can be decoded. Raises FFmpeg's error if nothing at all could be.
 
     Packet by packet, because an error inside `container.decode` would end it, and with it the rest of the recording.
@@ -112,6 +127,7 @@ def _frames(container: InputContainer, track: AudioStream) -> Iterator[AudioFram
             break
         except av.FFmpegError as exc:
             problem = exc
+            checkpoint()  # there may be millions of them, and no block
             continue
         for frame in frames:
             heard = True
@@ -139,7 +155,7 @@ def _blocks(frames: Iterator[AudioFrame]) -> Iterator[AudioFrame]:
     for frame in frames:
         frame.pts = None  # timestamps of damaged files run backwards; samples follow each other all the same
         fifo.write(frame)
-        if fifo.samples >= _BLOCK and (block := fifo.read()):
+        if fifo.samples * frame.layout.nb_channels >= _BLOCK and (block := fifo.read()):
             yield block
     if fifo.samples and (rest := fifo.read()):
         yield rest

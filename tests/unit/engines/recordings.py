@@ -27,6 +27,9 @@ CONTAINERS = {
 }
 """Usual file extension → FFmpeg's names of container and codec, and a sample rate that the codec takes."""
 
+PIECE = 1_000_000
+"""Samples that are encoded together. The engine limits what FFmpeg may allocate at once, for all of its process."""
+
 Sound = NDArray[np.int16]
 
 
@@ -52,9 +55,10 @@ def encoded(kind: str, sound: Sound, rate: int = 16_000) -> bytes:
     with av.open(buffer, "w", format=container_name) as container:
         stream = container.add_stream(codec, rate=codec_rate, layout="mono")
         assert isinstance(stream, av.AudioStream)
-        frame = av.AudioFrame.from_ndarray(sound[None], format="s16", layout="mono")
-        frame.sample_rate, frame.pts = rate, 0
-        container.mux(stream.encode(frame))
+        for first in range(0, len(sound), PIECE):
+            frame = av.AudioFrame.from_ndarray(sound[None, first : first + PIECE], format="s16", layout="mono")
+            frame.sample_rate, frame.pts = rate, first
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return buffer.getvalue()
 
