@@ -192,7 +192,10 @@ class SharedModel:
             if batch:
                 self._compute(batch)
         if call.error is not None:
-            raise call.error
+            try:
+                raise call.error
+            finally:
+                call.error = None  # it refers to this frame by its traceback, and by that to a whole recording
         assert call.results is not None
         return call.results
 
@@ -275,7 +278,7 @@ def _done(call: _Call, things: Things) -> Sequence[Any]:
     """One computation, or two of half the size if the device has not enough memory for it. Raises OutOfMemory."""
     try:
         return call.do(things, call.options)
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         if not _is_want_of_memory(error):
             raise
         log.warning("batch.out_of_memory what=%s rows=%d", call.key[0], len(things))
@@ -284,16 +287,16 @@ def _done(call: _Call, things: Things) -> Sequence[Any]:
             raise OutOfMemory from error
     try:
         return [*call.do(things[:half], call.options), *call.do(things[half:], call.options)]
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         if _is_want_of_memory(error):
             raise OutOfMemory from error
         raise
 
 
-def _is_want_of_memory(error: RuntimeError) -> bool:
-    """CTranslate2 has no exception of its own for it."""
+def _is_want_of_memory(error: Exception) -> bool:
+    """CTranslate2 has no exception of its own for it. C++'s `bad_alloc`, also Thrust's, comes as MemoryError."""
     text = str(error).lower()
-    return "out of memory" in text or "alloc_failed" in text or "bad_alloc" in text
+    return isinstance(error, MemoryError) or "out of memory" in text or "alloc_failed" in text or "bad_alloc" in text
 
 
 def _joined(things: Things) -> ctranslate2.StorageView:

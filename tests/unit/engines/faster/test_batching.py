@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -31,13 +33,14 @@ class Whisper:
         self.go = threading.Event()
         self.go.set()
         self.memory = 100  # rows that fit
+        self.want: Exception = RuntimeError("CUDA failed with error out of memory")
 
     def _compute(self, what: str, rows: int) -> None:
         self.batches.append((what, rows))
         self.begun.release()
         assert self.go.wait(GUARD)
         if rows > self.memory:
-            raise RuntimeError("CUDA failed with error out of memory")
+            raise type(self.want)(*self.want.args)  # a new one: each keeps the frames that it passed through
 
     def encode(self, features: ctranslate2.StorageView) -> ctranslate2.StorageView:
         windows = np.asarray(features)
@@ -238,13 +241,48 @@ def test_a_batch_for_which_there_is_no_memory_is_halved_once(room: Room) -> None
     assert room.whisper.batches == [("encode", 8), ("encode", 4), ("encode", 4)]
 
 
-def test_what_has_no_room_by_itself_is_refused(room: Room) -> None:
+@pytest.mark.parametrize(
+    "want",
+    [
+        RuntimeError("CUDA failed with error out of memory"),
+        RuntimeError("cuBLAS failed with status CUBLAS_STATUS_ALLOC_FAILED"),
+        MemoryError("std::bad_alloc"),
+    ],
+    ids=["cuda", "cublas", "host"],
+)
+def test_what_has_no_room_by_itself_is_refused(room: Room, want: Exception) -> None:
     room.whisper.memory = 0
+    room.whisper.want = want
     with pytest.raises(OutOfMemory) as refused:
         room.visit(lambda model: model.encode(window(1))).result(GUARD)
     assert (refused.value.status, refused.value.code) == (503, "out_of_memory")
     room.whisper.memory = 1
     room.visit(lambda model: model.encode(window(1))).result(GUARD)
+
+
+@pytest.mark.parametrize("memory", [0, 100])
+def test_an_error_keeps_nothing_alive(room: Room, memory: int) -> None:
+    """Its traceback refers to the frames in which recordings are held: no cycle may keep it."""
+
+    class Recording:
+        pass
+
+    held: list[weakref.ref[Recording]] = []
+    room.whisper.memory = memory
+
+    def listen() -> None:
+        recording = Recording()
+        held.append(weakref.ref(recording))
+        room.model.generate(room.model.encode(window(1)), [[0]])
+
+    gc.disable()
+    try:
+        with pytest.raises((OutOfMemory, ValueError)) as failure:
+            listen()
+        del failure
+        assert held[0]() is None
+    finally:
+        gc.enable()
 
 
 def test_who_leaves_the_queue_is_not_computed(room: Room) -> None:
