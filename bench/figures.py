@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bench import cold, containers, events, latency, memory, nginx, upload, warm
-from bench.engine import batch, long, setting, short, start, words
+from bench.engine import batch, leak, long, setting, short, start, words
 from bench.engine import cold as engine_cold
 from bench.engine import memory as engine_memory
 from bench.harness import Options
@@ -36,6 +36,7 @@ FIGURES: dict[str, Figure] = {
     "engine-words": Figure(words.measure, [setting.require], mirrored=False),
     "engine-start": Figure(start.measure, [setting.require], mirrored=False),
     "engine-memory": Figure(engine_memory.measure, [setting.require], mirrored=False),
+    "engine-leak": Figure(leak.measure, [setting.require], mirrored=False),
     "engine-short": Figure(short.measure, [setting.require]),
     "engine-batch": Figure(batch.measure, [setting.require]),
     "engine-long": Figure(long.measure, [setting.require]),
