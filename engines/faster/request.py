@@ -35,6 +35,8 @@ from engines.transcription.transcript import Task
 
 _TIMED = frozenset([ResponseFormat.VERBOSE_JSON, ResponseFormat.SRT, ResponseFormat.VTT])
 _SUBTITLES = frozenset([ResponseFormat.SRT, ResponseFormat.VTT])
+_COLDEST = 0.001
+"""Below it, dividing by the temperature goes beyond what the model's numbers can hold, and it writes rubbish."""
 
 
 class LanguageForm(BaseModel):
@@ -131,7 +133,7 @@ class _ListeningForm(LanguageForm):
         return ListeningOptions(
             prompt=self.prompt,
             hotwords=self.hotwords,
-            temperature=self.temperature,
+            temperature=self.temperature if self.temperature >= _COLDEST else 0.0,
             beam_size=self.beam_size,
             words=self.cues() is not None,
             times=self.response_format in _TIMED,

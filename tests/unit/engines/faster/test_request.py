@@ -99,6 +99,13 @@ async def test_what_the_model_is_told_arrives(client: httpx.AsyncClient) -> None
     }
 
 
+@pytest.mark.parametrize(("asked", "told"), [("1e-40", 0.0), ("5e-324", 0.0), ("0.001", 0.001), ("-0.0", 0.0)])
+async def test_a_temperature_too_small_to_compute_with_counts_as_zero(
+    client: httpx.AsyncClient, asked: str, told: float
+) -> None:
+    assert (await understood(client, temperature=asked))["temperature"] == told
+
+
 @pytest.mark.parametrize("name", ["languages[]", "languages"])
 async def test_languages_are_candidates_and_the_answer_names_one(client: httpx.AsyncClient, name: str) -> None:
     result = await understood(client, **{name: ["fr", "English", "", "fr"]})
