@@ -65,7 +65,9 @@ class SharingModel(WhisperModel):  # type: ignore[misc]  # as above
         most = most or MOST_TOGETHER[whisper.device]
         self.model: Any = _NotingModel(whisper, most=most, workers=workers, note=self.note)
         self._threads = threading.local()
-        self.feature_extractor = PatientExtractor(self._checkpoint, **self.feat_kwargs)
+        # The model knows best how many bands it wants. The file that says so, too, is often lost when one is converted.
+        shape = {**self.feat_kwargs, "feature_size": whisper.n_mels}
+        self.feature_extractor = PatientExtractor(self._checkpoint, **shape)
 
     @contextmanager
     def busy_with(self, visit: Visit, options: ListeningOptions) -> Iterator[None]:
@@ -131,12 +133,21 @@ class SharingModel(WhisperModel):  # type: ignore[misc]  # as above
             self.now.heard.add(text, alignment.text_token_probs)
 
 
+_SAMPLING = {"beam_size": 1, "num_hypotheses": 5, "sampling_topk": 0}
+"""How faster-whisper writes at a temperature above 0."""
+
+
 class _NotingModel(SharedModel):
     """Also tells of what faster-whisper keeps to itself."""
 
     def __init__(self, *args: Any, note: Callable[[list[list[int]], list[Any]], None], **options: Any) -> None:
         super().__init__(*args, **options)
         self._note = note
+
+    def generate(self, encoded: Encoded, prompts: list[list[int]], **options: Any) -> list[Any]:
+        """In batches faster-whisper names the temperature but goes on following beams, which ignore it."""
+        sampling = _SAMPLING if options.get("sampling_temperature") else {}
+        return super().generate(encoded, prompts, **options | sampling)
 
     def align(self, encoded: Encoded, start: Any, texts: list[list[int]], frames: Any, **options: Any) -> list[Any]:
         alignments = super().align(encoded, start, texts, frames, **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -285,6 +286,14 @@ def test_in_order_is_what_the_library_gives_without_batches(
     ]
 
 
+def test_a_temperature_above_zero_counts_in_batches_too(brief: Transcriber, long: Samples) -> None:
+    greedy, warm = (
+        brief.listen(long, ListeningOptions(language="en", temperature=temperature)) for temperature in (0.0, 1.0)
+    )
+    assert [segment.avg_logprob for segment in warm.segments] != [segment.avg_logprob for segment in greedy.segments]
+    assert {segment.temperature for segment in warm.segments} == {1.0}
+
+
 def test_segments_are_told_as_they_are_found(brief: Transcriber, long: Samples) -> None:
     told: list[Segment] = []
     transcript = brief.listen(long, ListeningOptions(language="en", logprobs=True), heard=told.append)
@@ -346,6 +355,13 @@ def test_figures_that_json_cannot_carry_become_zero(transcriber: Transcriber) ->
     theirs = TheirSegment(1, 0, 0.0, 1.0, " a", [1], -math.inf, math.nan, 0.5, words, None)
     ours = transcriber._ours(theirs, ListeningOptions(words=True))
     assert (ours.avg_logprob, ours.compression_ratio, ours.temperature, ours.words[0].probability) == (0, 0, 0, 0)
+
+
+def test_a_model_gets_as_many_bands_as_it_wants_whatever_the_file_beside_it_says(tmp_path: Path) -> None:
+    folder = shutil.copytree(MODEL, tmp_path / "model")
+    (folder / "preprocessor_config.json").write_text('{"feature_size": 128}')
+    transcript = loaded(folder).listen(samples("fr-merci-et-salut.wav"), ListeningOptions())
+    assert transcript.text == "merci et salut"
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
