@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Annotated, Any, BinaryIO, Protocol
 
+from anyio import to_thread
 from fastapi import APIRouter, Form, Request, Response
 
 from engines.faster.answers import DETECTED, TRANSCRIBED, TRANSLATED
@@ -69,7 +70,8 @@ def create_router(desk: Desk, names: Names) -> APIRouter:
 
 
 async def _answered(request: Request, work: Callable[[], Coroutine[Any, Any, Transcript]], wanted: Wanted) -> Response:
-    rendered = render(await while_client_waits(request, work), wanted)
+    transcript = await while_client_waits(request, work)
+    rendered = await to_thread.run_sync(render, transcript, wanted)  # of hours of speech it is megabytes
     return Response(rendered.content, media_type=rendered.media_type)
 
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Awaitable, Callable
 
 import anyio
+from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from starlette.requests import Request
 from starlette.responses import Response
@@ -63,7 +64,8 @@ class EventStream(Response):
                 writer.close()
         try:
             if transcript is not None:
-                await self._send(send, events.done(transcript, self._wanted), more=False)
+                done = await to_thread.run_sync(events.done, transcript, self._wanted)  # of hours it is megabytes
+                await self._send(send, done, more=False)
             elif failure is None:
                 raise ClientLeft
             elif self._begun:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any, BinaryIO
 
@@ -82,6 +83,27 @@ async def answered(client: httpx.AsyncClient, path: str, **fields: Any) -> httpx
     answer = await client.post(path, data=fields, files=FILE)
     assert answer.status_code == 200, answer.text
     return answer
+
+
+async def test_a_long_answer_is_not_put_together_on_the_event_loop(
+    client: httpx.AsyncClient, desk: FakeDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of hours of speech takes a second, in which nobody else would be served."""
+    where: list[threading.Thread] = []
+
+    class Observed(Transcript):
+        @property
+        def text(self) -> str:
+            where.append(threading.current_thread())
+            return ""
+
+    async def transcribe(*_: object) -> Transcript:
+        return Observed("fr", 2.0, ())
+
+    monkeypatch.setattr(desk, "transcribe", transcribe)
+    await answered(client, "/transcriptions")
+    assert where
+    assert threading.current_thread() not in where
 
 
 def events(answer: httpx.Response) -> list[dict[str, Any]]:
