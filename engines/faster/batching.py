@@ -41,14 +41,19 @@ log = logging.getLogger(__name__)
 
 
 class Encoded:
-    """What the encoder made of some windows: rows `first` to `first + count` of a batch's output."""
+    """What the encoder made of some windows: for each a batch's output, and which row of that it is.
 
-    __slots__ = ("count", "first", "whole")
+    The windows of one call may be in several outputs: a batch for which there is no memory is halved.
+    """
 
-    def __init__(self, whole: _Whole, first: int, count: int) -> None:
-        self.whole = whole
-        self.first = first
-        self.count = count
+    __slots__ = ("rows",)
+
+    def __init__(self, rows: list[tuple[_Whole, int]]) -> None:
+        self.rows = rows
+
+    @property
+    def count(self) -> int:
+        return len(self.rows)
 
 
 class _Whole:
@@ -131,9 +136,7 @@ class SharedModel:
 
     def encode(self, features: NDArray[np.float32]) -> Encoded:
         """features: (windows, bands, columns)."""
-        parts = self._share(self._encode, [(window,) for window in features], {}, features.shape[1:])
-        whole, first = parts[0]
-        return Encoded(whole, first, len(parts))
+        return Encoded(self._share(self._encode, [(window,) for window in features], {}, features.shape[1:]))
 
     def generate(self, encoded: Encoded, prompts: list[list[int]], **options: Any) -> list[Any]:
         """Together with those whose prompts are as long: CTranslate2 wants the text to begin at the same position."""
@@ -301,7 +304,7 @@ def _is_want_of_memory(error: Exception) -> bool:
 
 def _joined(things: Things) -> ctranslate2.StorageView:
     """The encoder's output for these rows, as one. Without copying if they are a batch just as it was encoded."""
-    rows: list[tuple[_Whole, int]] = [(encoded.whole, encoded.first + row) for encoded, row, *_ in things]
+    rows: list[tuple[_Whole, int]] = [encoded.rows[row] for encoded, row, *_ in things]
     whole = rows[0][0]
     if [(whole, number) for number in range(whole.rows)] == rows:
         return whole.view

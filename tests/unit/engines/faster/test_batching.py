@@ -199,7 +199,7 @@ def test_the_oldest_call_comes_first_whatever_it_asks_for(room: Room) -> None:
 
 def test_rows_of_different_batches_find_together_in_any_order(room: Room) -> None:
     one, two, three = (room.model.encode(np.concatenate([window(n), window(n + 1)])) for n in (10, 20, 30))
-    parts = [Encoded(three.whole, 1, 1), Encoded(one.whole, 0, 1), Encoded(two.whole, 1, 1), one]
+    parts = [Encoded(three.rows[1:]), Encoded(one.rows[:1]), Encoded(two.rows[1:]), one]
     with room.busy():
         visits = []
         for number, part in enumerate(parts, start=1):
@@ -239,6 +239,13 @@ def test_a_batch_for_which_there_is_no_memory_is_halved_once(room: Room) -> None
     for visit in visits:
         visit.result(GUARD)
     assert room.whisper.batches == [("encode", 8), ("encode", 4), ("encode", 4)]
+
+
+def test_windows_that_were_halved_are_written_about_as_if_they_were_not(room: Room) -> None:
+    room.whisper.memory = 5
+    encoded = room.model.encode(np.concatenate([window(number) for number in range(9)]))
+    assert room.model.generate(encoded, [PROMPT] * 9) == [(float(number), 3) for number in range(9)]
+    assert [rows for _, rows in room.whisper.batches] == [9, 4, 5, 9, 4, 5]
 
 
 @pytest.mark.parametrize(
