@@ -217,6 +217,37 @@ def test_a_language_that_the_model_does_not_know_is_refused(transcriber: Transcr
     assert refusal.value.param == "language"
 
 
+@pytest.fixture(scope="module")
+def english(tmp_path_factory: pytest.TempPathFactory) -> Transcriber:
+    """The brief one, made English-only: CTranslate2 tells these by an empty token, which they lack."""
+    folder = shutil.copytree(TEN_SECONDS, tmp_path_factory.mktemp("models") / "brief.en")
+    vocabulary = json.loads((folder / "vocabulary.json").read_text())
+    vocabulary[vocabulary.index("")] = "<|none|>"
+    (folder / "vocabulary.json").write_text(json.dumps(vocabulary))
+    return loaded(folder)
+
+
+@pytest.mark.parametrize("seconds", [9, 25])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ListeningOptions(), ListeningOptions(task="translate"), ListeningOptions(languages=("fr",)),
+        ListeningOptions(language="en", words=True, logprobs=True), ListeningOptions(in_order=True),
+    ],
+)  # fmt: skip
+def test_a_model_that_knows_english_only_takes_everything_for_english(
+    english: Transcriber, long: Samples, options: ListeningOptions, seconds: int
+) -> None:
+    """Which text it is says nothing: ours was taught to be told the language."""
+    assert english.listen(long[: seconds * 16_000], options).language == "en"
+
+
+def test_a_model_that_knows_english_only_refuses_other_languages(english: Transcriber) -> None:
+    with pytest.raises(BadParameter, match="English only"):
+        english.listen(samples("fr-merci-et-salut.wav"), ListeningOptions(language="fr"))
+    assert english.detect(samples("fr-merci-et-salut.wav")).all == (("en", 1.0),)
+
+
 # several at once
 
 
