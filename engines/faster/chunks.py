@@ -90,7 +90,7 @@ class Chunks:
                 break
         # The library appends a column of silence, so that there is something even where nobody speaks.
         parts.append(np.full((self._model.model.n_mels, 1), -1.5, dtype=np.float32))
-        return detect(np.concatenate(parts, axis=1)[:, :wanted])
+        return detect(np.concatenate(parts, axis=1)[:, : wanted + 1])  # one more: the last is taken for padding
 
     def segments(self, language: str, batch_size: int, checkpoint: Callable[[], None]) -> Iterator[Segment]:
         """Computes as segments are taken. `checkpoint` is called before each batch, and raises to end the work."""
@@ -104,9 +104,11 @@ class Chunks:
         pipeline = BatchedInferencePipeline(self._model)
         told = self._told(tokenizer)
         number = 0
-        for first in range(0, len(self._chunks), batch_size):
+        first, size = 0, 1 if self._options.soon else batch_size
+        while first < len(self._chunks):
             checkpoint()
-            chunks = self._chunks[first : first + batch_size]
+            chunks = self._chunks[first : first + size]
+            first, size = first + size, min(size * 2, batch_size)
             features = np.stack([pad_or_trim(self._features(chunk)) for chunk in chunks])
             for result in pipeline.forward(features, tokenizer, [chunk.facts for chunk in chunks], told):
                 for segment in result:

@@ -15,6 +15,7 @@ from asyncio import CancelledError
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
 
@@ -23,7 +24,7 @@ from anyio import CapacityLimiter, Semaphore, from_thread, to_thread
 
 from engines.faster.company import Company, Visit
 from engines.faster.options import ListeningOptions
-from engines.transcription.errors import RecordingTooLong
+from engines.transcription.errors import OutOfMemory, RecordingTooLong
 from engines.transcription.quiet import Quiet
 from engines.transcription.transcript import LanguageGuess, Segment, Transcript
 
@@ -74,6 +75,8 @@ class Desk:
         Raises EngineError. When cancelled, the computation ends within one segment, and only then does this.
         """
         arrived = time.monotonic()
+        if on_segment is not None:
+            options = replace(options, soon=True)
         transcript = await self._serve(upload, model, partial(_listen, options=options, on_segment=on_segment))
         log.info("transcription.done audio=%.1fs after=%.2fs", transcript.duration, time.monotonic() - arrived)
         return transcript
@@ -84,6 +87,13 @@ class Desk:
 
     async def _serve(self, upload: BinaryIO, model: str, work: Work[Result], enough: float = math.inf) -> Result:
         """enough: seconds of the recording that the work needs."""
+        try:
+            return await self._served(upload, model, work, enough)
+        except MemoryError:
+            pass
+        raise OutOfMemory
+
+    async def _served(self, upload: BinaryIO, model: str, work: Work[Result], enough: float) -> Result:
         with self._quiet.busy(), self._companies[model] as company:
             claimed = await to_thread.run_sync(_check, upload)
             self._models.begin_loading(model)

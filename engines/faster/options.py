@@ -33,7 +33,8 @@ class ListeningOptions:
     to be said. temperature: 0 lets the model begin greedily and grow bolder where it is unsure. words, logprobs: also
     find out the words' times, the tokens' probabilities. times: whether the segments' times matter; where they do not,
     long recordings need fewer tokens. vad: how to leave out what is no speech; None: as seems best. in_order: listen to
-    everything, each window knowing what was said before, also where batches would be faster.
+    everything, each window knowing what was said before, also where batches would be faster. soon: somebody waits for
+    the first segment, so that the first batches are small.
     """
 
     task: Task = "transcribe"
@@ -47,4 +48,5 @@ class ListeningOptions:
     logprobs: bool = False
     times: bool = True
     in_order: bool = False
+    soon: bool = False
     vad: SpeechFilter | None = None

@@ -17,7 +17,7 @@ from engines.faster.company import Visit
 from engines.faster.desk import LONG_PLACES, SHORT, SHORT_PLACES, Desk
 from engines.faster.options import ListeningOptions
 from engines.transcription.audio import Samples
-from engines.transcription.errors import BadAudio, ModelUnavailable, RecordingTooLong
+from engines.transcription.errors import BadAudio, ModelUnavailable, OutOfMemory, RecordingTooLong
 from engines.transcription.model_slot import ModelSlot
 from engines.transcription.transcript import LanguageGuess, Segment, Transcript
 from tests.unit.engines.recordings import encoded, silence, wav
@@ -223,6 +223,15 @@ async def test_what_the_model_refuses_arrives_as_it_is(model: Model) -> None:
 
     model.listen = refuse  # type: ignore[method-assign]
     with pytest.raises(BadAudio, match="no"):
+        await desk(lambda: model).transcribe(upload(), "m", ListeningOptions())
+
+
+async def test_want_of_memory_anywhere_is_said_as_such(model: Model) -> None:
+    def refuse(*_: Any) -> Transcript:
+        raise MemoryError
+
+    model.listen = refuse  # type: ignore[method-assign]
+    with pytest.raises(OutOfMemory):
         await desk(lambda: model).transcribe(upload(), "m", ListeningOptions())
 
 

@@ -334,6 +334,20 @@ def test_segments_are_told_as_they_are_found(brief: Transcriber, long: Samples) 
         assert all(token.logprob > -20 for token in segment.logprobs)
 
 
+def test_who_waits_for_the_first_segment_gets_small_batches_at_first(brief: Transcriber, long: Samples) -> None:
+    batches: list[int] = []
+    shared = brief._model.model
+    encode = shared.encode
+    shared.encode = lambda windows: (batches.append(len(windows)), encode(windows))[1]
+    try:
+        soon = brief.listen(long, ListeningOptions(language="en", soon=True))
+        assert batches[:2] == [1, 2]
+        assert soon == brief.listen(long, ListeningOptions(language="en"))
+        assert batches.count(4) >= 1
+    finally:
+        del shared.encode
+
+
 @pytest.mark.parametrize("in_order", [False, True])
 def test_long_silence_has_no_text(brief: Transcriber, *, in_order: bool) -> None:
     recording = silence(70).astype(np.float32)
