@@ -40,7 +40,7 @@ ONLY_IN = {
     "uvicorn": ("gateway/serving", "gateway/server/", "engines/"),
     "starlette": ("gateway/control/", "engines/"),
     "yaml": "gateway/config/",
-    "faster_whisper": ("engines/faster/transcriber", "engines/faster/sharing", "engines/faster/chunks"),
+    "faster_whisper": tuple(f"engines/faster/{name}" for name in ("transcriber", "sharing", "chunks", "speech")),
     "ctranslate2": "engines/faster/batching",
     "av": "engines/transcription/audio",
     "fastapi": "engines/",

@@ -13,7 +13,7 @@ from faster_whisper import WhisperModel
 from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.tokenizer import Tokenizer
 
-from engines.faster import features
+from engines.faster import features, speech
 from engines.faster.batching import Encoded, SharedModel
 from engines.faster.company import Visit
 from engines.faster.logprobs import Heard
@@ -74,7 +74,7 @@ class SharingModel(WhisperModel):  # type: ignore[misc]  # as above
         """What this thread computes inside the block is for this visit."""
         self._threads.now = Here(visit, options)
         try:
-            with self.model.visited_by(visit):
+            with self.model.visited_by(visit), speech.looking_up(visit.checkpoint):
                 yield
         finally:
             del self._threads.now
