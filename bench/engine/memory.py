@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 UNLOADED_TARGET = Target("at most", 120)
 LOADED_TARGET = Target("at most", 145)
 _REQUESTS = 10
-_SETTLE = 1.0
-"""Seconds that the engine gets before its memory is read."""
+_SETTLE = 4.0
+"""Seconds without requests before memory is read: after two the engine gives back what requests have left behind."""
 _HOUR = 3600
 _RATE, _CHANNELS = 44_100, 2
 _FRAME = 2 * _CHANNELS
