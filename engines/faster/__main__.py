@@ -6,11 +6,13 @@ import gc
 import os
 import sys
 
+from engines.transcription import memory
 from engines.transcription.signals import end_on_signals
 
 
 def main() -> None:
     end_on_signals()
+    memory.settle()
     # CTranslate2's threads wait for each other hundreds of times per second of speech. While they wait they would burn
     # a core each (libgomp's default), and on a machine whose cores are busy everything, they too, gets several times
     # slower. Read when the library is loaded, so it is set first.
