@@ -13,18 +13,21 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-_M_ARENA_MAX = -8  # malloc.h
-_ARENAS = 2
-"""Heaps for all threads. glibc would make one for each, up to eight per core, and what a burst of requests leaves free
-in one of them no other thread uses: sixteen short recordings at once left 350 MB behind, with two heaps 240. With the
-small shipped model, unloaded after some requests, it is 117 instead of 122 MB. Requests are as fast as before; fixed
-thresholds for mmap would save more, but cost a third of the speed.
-"""
+_M_ARENA_MAX, _M_MMAP_MAX, _M_TRIM_THRESHOLD = -8, -4, -1  # malloc.h
+_NEVER = 2**31 - 1
 
 
 def settle() -> None:
-    """Tell the allocator to be thrifty. Before threads begin to use much memory."""
-    _to_libc("mallopt", _M_ARENA_MAX, _ARENAS)
+    """Tell the allocator what suits a server that computes. Before threads begin to use much memory.
+
+    One heap for all threads: glibc would make one for each, up to eight per core, and what a burst of requests leaves
+    free in one of them no other thread uses. And keep what is freed until `give_back`: a model frees and takes buffers
+    of megabytes many hundred times per second of work, and a quarter of the processor time would go into having the
+    system map and clear them anew (bench/RESULTS.md has figures).
+    """
+    _to_libc("mallopt", _M_ARENA_MAX, 1)
+    _to_libc("mallopt", _M_MMAP_MAX, 0)
+    _to_libc("mallopt", _M_TRIM_THRESHOLD, _NEVER)
 
 
 def give_back() -> None:
