@@ -12,7 +12,6 @@ from bench.engine.server import Server
 from bench.engine.setting import SMALL_MODEL
 from bench.errors import BenchError
 from bench.harness import scratch
-from bench.processes import accepts
 from bench.table import Row, Target
 
 if TYPE_CHECKING:
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
 HEALTH_TARGET = Target("at most", 0.5)
 TRANSCRIPT_TARGET = Target("at most", 0.85)
 _ROUNDS = 10
-_PATIENCE = 30.0
-_STEP = 0.002
-"""Seconds between looks: more often would take the engine's processor."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +54,7 @@ def _start() -> _Start:
         sound = recordings.wav(clip.sound)
         begin = time.perf_counter()
         server = Server(stack, folder, SMALL_MODEL)
-        while not accepts(server.port):
-            if time.perf_counter() - begin > _PATIENCE:
-                raise BenchError(f"the engine did not answer within {_PATIENCE:g} s:\n{server.last_words()}")
-            time.sleep(_STEP)
-        server.health()
+        server.wait_until_it_answers()
         health = time.perf_counter() - begin
         (text,) = server.hear(sound).texts
         transcript = time.perf_counter() - begin

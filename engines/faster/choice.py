@@ -7,14 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engines.faster.gpu import free_gpu_memory
-from engines.faster.settings import FasterSettings
+from engines.faster.settings import WINDOWS_TOGETHER, FasterSettings
 from engines.faster.sources import id_of
 from engines.faster.weights import Weights, weights_of
 
 log = logging.getLogger(__name__)
-
-GPU_BATCH = 16
-"""Windows in a batch on a GPU, where the settings leave it open."""
 
 _SMALL = 242_000_000
 """Parameters of the largest model that a few CPU cores keep up with."""
@@ -58,7 +55,7 @@ def for_gpu(settings: FasterSettings, sizes: dict[str, Weights | None], free: in
     """The largest that fits. Of equals, the first."""
     if free is None:
         return for_cpu(settings, sizes, "there is no GPU")
-    batch = settings.batch_size or GPU_BATCH
+    batch = settings.batch_size or WINDOWS_TOGETHER["cuda"]
     needs = {source: size.on_gpu(settings.compute_type, batch) for source, size in sizes.items() if size is not None}
     fitting = [source for source, need in needs.items() if need <= free]
     if not fitting:

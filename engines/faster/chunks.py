@@ -27,11 +27,11 @@ from faster_whisper.vad import VadOptions, get_speech_timestamps
 from numpy.typing import NDArray
 
 from engines.faster.options import ListeningOptions
+from engines.transcription.audio import SAMPLE_RATE
 
 Floats = NDArray[np.float32]
 Stretch = dict[str, int]
 """Where speech starts and ends, in samples."""
-SAMPLE_RATE = 16_000
 SILENCE_MS = 160
 """A pause that is long enough to cut at; the library's."""
 

@@ -24,6 +24,7 @@ from anyio import CapacityLimiter, Semaphore, from_thread, to_thread
 
 from engines.faster.company import Company, Visit
 from engines.faster.options import ListeningOptions
+from engines.transcription.beside import beside
 from engines.transcription.errors import OutOfMemory, RecordingTooLong
 from engines.transcription.quiet import Quiet
 from engines.transcription.transcript import LanguageGuess, Segment, Transcript
@@ -72,7 +73,7 @@ class Desk:
     ) -> Transcript:
         """The transcript. `on_segment` is called, on the event loop, for each segment as soon as it is there.
 
-        Raises EngineError. When cancelled, the computation ends within one segment, and only then does this.
+        Raises EngineError. When cancelled, the computation ends at the next window or batch, and only then does this.
         """
         arrived = time.monotonic()
         if on_segment is not None:
@@ -108,23 +109,11 @@ class Desk:
 
     async def _work(self, model: str, work: Work[Result], samples: Samples, visit: Visit) -> Result:
         async with self._models.borrowed(model) as transcriber:
-            failure: Exception | None = None
-            async with anyio.create_task_group() as group:
-                group.start_soon(_leave_at_the_end, visit)
-                try:
-                    return await to_thread.run_sync(work, transcriber, samples, visit, limiter=self._threads)
-                except Exception as exc:
-                    failure = exc  # raised below: leaving the group with it would wrap it in an ExceptionGroup
-                finally:
-                    group.cancel_scope.cancel()
-            assert failure is not None
-            try:
-                raise failure
-            finally:
-                del failure  # it refers to this frame by its traceback, and by that to the recording
+            listen = partial(to_thread.run_sync, work, transcriber, samples, visit, limiter=self._threads)
+            return await beside(partial(_leave_at_the_end, visit), listen)
 
 
-async def _leave_at_the_end(visit: Visit) -> None:
+async def _leave_at_the_end(visit: Visit, _: anyio.CancelScope) -> None:
     """The thread cannot see the request's end while it waits for its turn; it must be told."""
     try:
         await anyio.sleep_forever()

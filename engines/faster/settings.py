@@ -30,6 +30,10 @@ ComputeType = Annotated[
 ]
 
 
+WINDOWS_TOGETHER = {"cpu": 8, "cuda": 16}
+"""Windows in a batch, by device, where the settings leave it open."""
+
+
 class FasterSettings(ServiceSettings):
     """A model is named by its folder, its name on the hub, or a size; where it has been named, its id will do, too."""
 

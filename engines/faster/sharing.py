@@ -18,6 +18,7 @@ from engines.faster.batching import Encoded, SharedModel
 from engines.faster.company import Visit
 from engines.faster.logprobs import Heard
 from engines.faster.options import ListeningOptions
+from engines.faster.settings import WINDOWS_TOGETHER
 from engines.transcription.audio import Samples
 
 
@@ -30,10 +31,6 @@ class Here:
     heard: Heard = field(default_factory=Heard)
     window: Samples | None = None
     encoded: Encoded | None = None
-
-
-MOST_TOGETHER = {"cpu": 8, "cuda": 16}
-"""Windows in a batch, by device, unless another number is set."""
 
 
 class PatientExtractor(FeatureExtractor):  # type: ignore[misc]  # faster-whisper ships no types
@@ -62,7 +59,7 @@ class SharingModel(WhisperModel):  # type: ignore[misc]  # as above
     def __init__(self, source: str, *, most: int, workers: int, **options: Any) -> None:
         super().__init__(source, num_workers=workers, **options)
         whisper = self.model
-        most = most or MOST_TOGETHER[whisper.device]
+        most = most or WINDOWS_TOGETHER[whisper.device]
         self.model: Any = _NotingModel(whisper, most=most, workers=workers, note=self.note)
         self._threads = threading.local()
         # The model knows best how many bands it wants. The file that says so, too, is often lost when one is converted.

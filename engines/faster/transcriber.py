@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 from engines.faster.chunks import Chunks, vad_options
@@ -17,7 +16,7 @@ from engines.faster.logprobs import rendered, token_bytes
 from engines.faster.options import ListeningOptions
 from engines.faster.settings import FasterSettings
 from engines.faster.sharing import SharingModel
-from engines.transcription.audio import Samples
+from engines.transcription.audio import SAMPLE_RATE, Samples
 from engines.transcription.errors import BadParameter
 from engines.transcription.transcript import LanguageGuess, Segment, TokenLogprob, Transcript, Word
 
@@ -27,8 +26,6 @@ MOST_THREADS = 4
 LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Temperatures tried one after the other while the result looks wrong; Whisper's own."""
 
-SAMPLE_RATE = 16_000
-
 POSITIONS_PER_SECOND = 50
 """Of the encoder: one for each 20 ms of sound."""
 
@@ -36,16 +33,10 @@ POSITIONS_PER_SECOND = 50
 class Transcriber:
     """A loaded model, for many threads at once."""
 
-    def __init__(self, source: str, settings: FasterSettings) -> None:
-        """Loads the model, from the hub if it is no folder and not in the cache yet: seconds to minutes.
-
-        Raises what faster-whisper raises.
-        """
-        path = Path(source)
-        if path.is_absolute() and not path.is_dir():
-            raise FileNotFoundError(f"there is no folder {source}")
+    def __init__(self, folder: str, settings: FasterSettings) -> None:
+        """Loads the model from its folder, which takes seconds. Raises what faster-whisper raises."""
         self._model = SharingModel(
-            source,
+            folder,
             most=settings.batch_size,
             workers=settings.workers,
             device=settings.device,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 import anyio
 from starlette.requests import Request
+
+from engines.transcription.beside import Interrupted, beside
 
 Result = TypeVar("Result")
 
@@ -20,19 +23,10 @@ async def while_client_waits(request: Request, work: Callable[[], Awaitable[Resu
 
     The request's body must have been read: what arrives after it can only be the disconnect.
     """
-    failure: Exception | None = None
-    async with anyio.create_task_group() as group:
-        group.start_soon(_cancel_when_gone, request, group.cancel_scope)
-        try:
-            return await work()
-        except Exception as exc:
-            failure = exc  # raised below: leaving the group with it would wrap it in an ExceptionGroup
-        finally:
-            group.cancel_scope.cancel()
     try:
-        raise failure or ClientLeft
-    finally:
-        del failure  # it refers to this frame by its traceback, and by that to a whole recording
+        return await beside(partial(_cancel_when_gone, request), work)
+    except Interrupted:
+        raise ClientLeft from None
 
 
 async def _cancel_when_gone(request: Request, scope: anyio.CancelScope) -> None:

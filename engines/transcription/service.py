@@ -51,7 +51,9 @@ def create_service(
     @app.head("/health", include_in_schema=False)
     @app.get("/health", summary="Is the engine ready?", tags=["Service"])
     async def health() -> dict[str, str]:
-        """Always 200, because the port is open. `status` is `loading`, `ready`, or `broken` with the `reason`.
+        """Always 200, because the port is open.
+
+        `status` is `unloaded`, `loading`, `ready`, or `broken` with the `reason`.
 
         Requests are welcome in each of them: they wait for a model that loads, and make a broken one load again.
         """
@@ -61,8 +63,10 @@ def create_service(
 
 
 def serve(app: FastAPI, settings: ServiceSettings) -> None:
-    """Serve until SIGTERM or SIGINT; then let running requests finish. What happens then, signals.py decides."""
-    configure_logs(settings.log_level)
+    """Serve until SIGTERM or SIGINT; then let running requests finish. What happens then, signals.py decides.
+
+    What is logged, and how, `configure_logs` has settled before.
+    """
     uvicorn.run(
         app,
         host=settings.host,

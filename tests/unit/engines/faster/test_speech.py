@@ -8,6 +8,7 @@ from faster_whisper import vad
 
 from engines.faster import speech
 from engines.transcription.audio import Samples
+from tests.unit.engines.giving_up import Checkpoint, Enough
 from tests.unit.engines.recordings import silence, spoken
 
 
@@ -34,17 +35,7 @@ def test_the_library_searches_with_it(talk: Samples) -> None:
 
 
 def test_it_can_be_given_up_between_two_pieces(talk: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Enough(Exception):
-        pass
-
-    looks = 0
-
-    def third_time() -> None:
-        nonlocal looks
-        looks += 1
-        if looks == 3:
-            raise Enough
-
+    third_time = Checkpoint()
     monkeypatch.setattr(speech, "TOGETHER", 500)
     with pytest.raises(Enough), speech.looking_up(third_time):
         vad.get_speech_timestamps(talk)

@@ -24,6 +24,7 @@ from engines.faster.transcriber import LADDER, Transcriber
 from engines.transcription.audio import Samples
 from engines.transcription.errors import BadParameter
 from engines.transcription.transcript import Segment, Transcript
+from tests.unit.engines.giving_up import Checkpoint, Enough
 from tests.unit.engines.recordings import AUDIO, MODEL, SAMPLES, silence, spoken
 
 pytestmark = pytest.mark.model
@@ -369,22 +370,11 @@ def test_long_recordings_are_heard_to_their_end(transcriber: Transcriber) -> Non
 @pytest.mark.parametrize("in_order", [False, True])
 def test_a_visit_can_end_at_each_window(brief: Transcriber, long: Samples, *, in_order: bool) -> None:
     """Silence yields no segment between which one could look; batches of speech do."""
-
-    class Enough(Exception):
-        pass
-
-    looks = 0
-
-    def third_time() -> None:
-        nonlocal looks
-        looks += 1
-        if looks == 3:
-            raise Enough
-
+    third_time = Checkpoint()
     recording = silence(200).astype(np.float32) if in_order else long
     with pytest.raises(Enough):
         brief.listen(recording, ListeningOptions(language="en", in_order=in_order), Visit(Company(), third_time))
-    assert looks == 3
+    assert third_time.looks == 3
     assert brief.listen(samples("en-thanks-goodbye.wav"), ListeningOptions()).text == "thanks goodbye"
 
 
@@ -407,11 +397,6 @@ def test_a_model_gets_as_many_bands_as_it_wants_whatever_the_file_beside_it_says
     (folder / "preprocessor_config.json").write_text('{"feature_size": 128}')
     transcript = loaded(folder).listen(samples("fr-merci-et-salut.wav"), ListeningOptions())
     assert transcript.text == "merci et salut"
-
-
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="there is no folder"):
-        loaded(tmp_path / "none")
 
 
 def test_a_folder_without_a_model_fails_to_load(tmp_path: Path) -> None:

@@ -18,16 +18,6 @@ from tests.unit.engines.transcription.loaders import PATIENCE_S, Loader, Timers,
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def loader() -> Loader:
-    return Loader()
-
-
-@pytest.fixture
-def timers() -> Timers:
-    return Timers()
-
-
 async def test_requests_that_arrive_while_the_model_loads_wait_for_one_load(loader: Loader) -> None:
     slot = ModelSlot(loader)
     slot.begin_loading()

@@ -16,16 +16,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def loader() -> Loader:
-    return Loader()
-
-
-@pytest.fixture
-def timers() -> Timers:
-    return Timers()
-
-
-@pytest.fixture
 def closer() -> Closer:
     return Closer()
 
