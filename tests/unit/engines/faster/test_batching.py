@@ -34,6 +34,7 @@ class Whisper:
         self.go.set()
         self.memory = 100  # rows that fit
         self.want: Exception = RuntimeError("CUDA failed with error out of memory")
+        self.device = "cuda"
 
     def _compute(self, what: str, rows: int) -> None:
         self.batches.append((what, rows))
@@ -311,6 +312,41 @@ def test_who_leaves_the_queue_is_not_computed(room: Room) -> None:
             leaving.result(GUARD)
     staying.result(GUARD)
     assert room.whisper.batches == [("encode", 1)]
+
+
+def test_on_a_cpu_windows_are_encoded_one_by_one_and_written_about_together(room: Room) -> None:
+    room.whisper.device = "cpu"
+    with room.busy():
+        visits = [room.visit(listening(number)) for number in range(3)]
+        room.until_waiting(3)
+    assert [visit.result(GUARD) for visit in visits] == [(float(number), number) for number in range(3)]
+    assert room.whisper.batches == [("encode", 1)] * 3 + [("generate", 3)]
+
+
+def test_on_a_cpu_who_leaves_is_computed_no_further_than_to_the_next_window(room: Room) -> None:
+    """Also not in a batch that has begun; others in it get what is theirs."""
+
+    class Gone(Exception):
+        pass
+
+    def gone() -> None:
+        if leaver.gone:
+            raise Gone
+
+    room.whisper.device = "cpu"
+    leaver = Visit(room.company, checkpoint=gone)
+    long = np.concatenate([window(number) for number in range(4)])
+    with room.busy():
+        leaving = room.visit(lambda model: model.encode(long), leaver)
+        room.until_waiting(1)
+        staying = room.visit(listening(9))
+        room.until_waiting(2)
+        encode = room.whisper.encode
+        room.whisper.encode = lambda view: (leaver.leave(), encode(view))[1]  # type: ignore[method-assign]
+    with pytest.raises(Gone):
+        leaving.result(GUARD)
+    assert staying.result(GUARD) == (9.0, 9)
+    assert room.whisper.batches == [("encode", 1), ("encode", 1), ("generate", 1)]
 
 
 def test_workers_compute_side_by_side(executor: ThreadPoolExecutor) -> None:
