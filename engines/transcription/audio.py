@@ -25,19 +25,14 @@ from itertools import groupby
 from typing import BinaryIO
 
 import av
-import numpy as np
 from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from numpy.typing import NDArray
 
 from engines.transcription.errors import BadAudio, RecordingTooLong
-
-SAMPLE_RATE = 16_000
-
-Samples = NDArray[np.float32]
+from engines.transcription.tape import SAMPLE_RATE, Samples, Tape
 
 FORMATS = (
     "aac,ac3,aiff,amr,asf,au,avi,caf,eac3,flac,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,ogg,w64,wav,wv"
@@ -79,18 +74,16 @@ def decode(upload: BinaryIO, *, limit: float, checkpoint: Callable[[], None], en
     limit: seconds; more than that raises RecordingTooLong. enough: seconds after which the rest is not needed.
     checkpoint: called now and then, raises to end the work.
     """
-    pieces: list[NDArray[np.int16]] = []
-    total = 0
+    tape = Tape()
     with _opened(upload) as (container, track):
         for frame in _resampled(_frames(container, track, checkpoint)):
             checkpoint()
-            pieces.append(frame.to_ndarray()[0])
-            total += frame.samples
-            if total > limit * SAMPLE_RATE:
+            tape.append(frame.to_ndarray()[0])
+            if tape.seconds > limit:
                 raise RecordingTooLong(limit)
-            if total >= enough * SAMPLE_RATE:
+            if tape.seconds >= enough:
                 break
-    return _joined(pieces, total)
+    return tape.samples()
 
 
 @contextmanager
@@ -159,16 +152,3 @@ def _blocks(frames: Iterator[AudioFrame]) -> Iterator[AudioFrame]:
             yield block
     if fifo.samples and (rest := fifo.read()):
         yield rest
-
-
-def _joined(pieces: list[NDArray[np.int16]], total: int) -> Samples:
-    """One array of floats. The pieces are let go while they are copied, to halve the peak."""
-    samples = np.empty(total, dtype=np.float32)
-    position = 0
-    pieces.reverse()
-    while pieces:
-        piece = pieces.pop()
-        samples[position : position + len(piece)] = piece
-        position += len(piece)
-    samples /= 32768.0
-    return samples
