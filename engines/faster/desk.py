@@ -40,6 +40,8 @@ SHORT = 60.0
 SHORT_PLACES = 32
 LONG_PLACES = 2
 """One is listened to while the next is decoded."""
+LOOKS = 4
+"""Uploads that are looked at, at a time: milliseconds each, but hostile ones can take hundreds of megabytes of tables."""
 
 Result = TypeVar("Result")
 Work = Callable[["Transcriber", "Samples", Visit], Result]
@@ -62,6 +64,7 @@ class Desk:
         self._short = Semaphore(SHORT_PLACES)
         self._long = Semaphore(LONG_PLACES)
         self._quiet = Quiet()
+        self._looks = CapacityLimiter(LOOKS)
         self._threads = CapacityLimiter(SHORT_PLACES + LONG_PLACES)
 
     async def transcribe(
@@ -96,7 +99,7 @@ class Desk:
 
     async def _served(self, upload: BinaryIO, model: str, work: Work[Result], enough: float) -> Result:
         with self._quiet.busy(), self._companies[model] as company:
-            claimed = await to_thread.run_sync(_check, upload)
+            claimed = await to_thread.run_sync(_check, upload, limiter=self._looks)
             self._models.begin_loading(model)
             if min(claimed, enough) <= SHORT:
                 async with self._short:
