@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from engines.transcription.errors import envelope
-
-Answers = dict[int | str, dict[str, Any]]
+from engines.transcription.answers import REFUSALS, Answers
 
 _JSON = {"text": "Good morning.", "usage": {"type": "duration", "seconds": 3}}
 _TEXTS = {
@@ -18,16 +14,6 @@ _EVENTS = (
     'data: {"type": "transcript.text.done", "text": "Good morning.", "usage": {"type": "tokens", …}}\n\n'
 )
 
-REFUSALS: Answers = {
-    "4XX": {
-        "description": "The request cannot be served as it is: `error.message` says why, `error.param` where.",
-        "content": {"application/json": {"example": envelope(400, "invalid_value", "temperature: …", "temperature")}},
-    },
-    "503": {
-        "description": "The model could not be loaded, or has no memory left. The next request tries again.",
-        "content": {"application/json": {"example": envelope(503, "model_unavailable", "The model could not …")}},
-    },
-}
 TRANSCRIBED: Answers = {
     200: {
         "description": "The transcript in the form that was asked for. Without speech, its text is empty.",

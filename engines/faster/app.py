@@ -12,10 +12,10 @@ from fastapi import FastAPI
 
 from engines.faster.choice import settled
 from engines.faster.desk import Desk
-from engines.faster.model_routes import create_model_router
-from engines.faster.models import Models
 from engines.faster.routes import create_router
 from engines.faster.settings import FasterSettings
+from engines.models.model_routes import create_model_router
+from engines.models.models import Models
 from engines.transcription import memory
 from engines.transcription.service import create_service
 

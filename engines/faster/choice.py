@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from engines.faster.gpu import free_gpu_memory
 from engines.faster.settings import WINDOWS_TOGETHER, FasterSettings
-from engines.faster.sources import id_of
 from engines.faster.weights import Weights, weights_of
+from engines.models.sources import id_of
 
 log = logging.getLogger(__name__)
 

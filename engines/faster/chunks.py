@@ -27,7 +27,7 @@ from faster_whisper.vad import VadOptions, get_speech_timestamps
 from numpy.typing import NDArray
 
 from engines.faster.options import ListeningOptions
-from engines.transcription.audio import SAMPLE_RATE
+from engines.transcription.tape import SAMPLE_RATE
 
 Floats = NDArray[np.float32]
 Stretch = dict[str, int]

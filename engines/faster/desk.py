@@ -31,7 +31,7 @@ from engines.transcription.transcript import LanguageGuess, Segment, Transcript
 
 if TYPE_CHECKING:
     from engines.faster.transcriber import Transcriber
-    from engines.transcription.audio import Samples
+    from engines.transcription.tape import Samples
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ SHORT_PLACES = 32
 LONG_PLACES = 2
 """One is listened to while the next is decoded."""
 LOOKS = 4
-"""Uploads that are looked at, at a time: milliseconds each, but hostile ones can take hundreds of megabytes of tables."""
+"""Uploads that are looked at at a time: milliseconds each, but hostile ones can take hundreds of megabytes."""
 
 Result = TypeVar("Result")
 Work = Callable[["Transcriber", "Samples", Visit], Result]

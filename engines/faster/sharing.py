@@ -19,7 +19,7 @@ from engines.faster.company import Visit
 from engines.faster.logprobs import Heard
 from engines.faster.options import ListeningOptions
 from engines.faster.settings import WINDOWS_TOGETHER
-from engines.transcription.audio import Samples
+from engines.transcription.tape import Samples
 
 
 @dataclass(slots=True)

@@ -16,8 +16,8 @@ from engines.faster.logprobs import rendered, token_bytes
 from engines.faster.options import ListeningOptions
 from engines.faster.settings import FasterSettings
 from engines.faster.sharing import SharingModel
-from engines.transcription.audio import SAMPLE_RATE, Samples
 from engines.transcription.errors import BadParameter
+from engines.transcription.tape import SAMPLE_RATE, Samples
 from engines.transcription.transcript import LanguageGuess, Segment, TokenLogprob, Transcript, Word
 
 MOST_THREADS = 4

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from engines.faster.sources import is_folder
+from engines.models.sources import is_folder
 
 _MILLIONS = {"tiny": 38, "base": 73, "small": 242, "medium": 764, "turbo": 809, "large": 1_544}
 _MILLIONS_DISTILLED = {"small": 166, "medium": 394, "large": 756}

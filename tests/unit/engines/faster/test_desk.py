@@ -16,9 +16,9 @@ from anyio import to_thread
 from engines.faster.company import Visit
 from engines.faster.desk import LONG_PLACES, SHORT, SHORT_PLACES, Desk
 from engines.faster.options import ListeningOptions
-from engines.transcription.audio import Samples
 from engines.transcription.errors import BadAudio, ModelUnavailable, OutOfMemory, RecordingTooLong
 from engines.transcription.model_slot import ModelSlot
+from engines.transcription.tape import Samples
 from engines.transcription.transcript import LanguageGuess, Segment, Transcript
 from tests.unit.engines.recordings import encoded, silence, wav
 

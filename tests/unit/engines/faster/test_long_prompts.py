@@ -10,7 +10,7 @@ from engines.faster.options import ListeningOptions
 from engines.faster.settings import FasterSettings
 from engines.faster.sharing import SharingModel
 from engines.faster.transcriber import Transcriber
-from engines.transcription.audio import Samples
+from engines.transcription.tape import Samples
 from tests.unit.engines.faster.test_transcriber import samples
 from tests.unit.engines.recordings import MODEL
 

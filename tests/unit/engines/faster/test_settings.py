@@ -28,6 +28,10 @@ def settings(**variables: str) -> FasterSettings:
     return FasterSettings.from_environment(variables)
 
 
+HUB = {"HF_HUB_OFFLINE", "HF_HOME", "HF_TOKEN", "HF_ENDPOINT"}
+"""What the library that fetches models reads."""
+
+
 def refused(**variables: str) -> list[str]:
     with pytest.raises(BadSettings) as problems:
         settings(**variables)
@@ -48,7 +52,7 @@ def test_the_page_has_every_setting_with_its_default_and_meaning(name: str) -> N
 def test_the_page_has_no_setting_that_does_not_exist() -> None:
     named = {line.split("`")[1] for line in SECTION.splitlines() if line.startswith("| `")}
     ours = {str(field.alias) for field in FasterSettings.model_fields.values()}
-    assert named == ours | set(FasterSettings.OLD_NAMES)
+    assert named == ours | set(FasterSettings.OLD_NAMES) | HUB
 
 
 def test_the_page_has_every_old_name() -> None:
@@ -157,9 +161,9 @@ def test_all_contradictions_are_told_at_once_with_the_names_that_were_written() 
         "WHISPER__MODEL=tiny: is not among WHISPER_MODELS (add it there, or choose one of them)",
         f"PRELOAD_MODELS=[\"base\"]: there is no model 'base' here {remedy}",
         f"WHISPER_TTL=never,large=5m: there is no model 'large' here {remedy}",
-        f"WHISPER_CPU_MODEL=medium: there is no model 'medium' here {remedy}",
         f"{aliases}: a=large-v3: there is no model 'large-v3' here {remedy}",
         f"{aliases}: ours is itself a model that is served (choose another alias)",
+        f"WHISPER_CPU_MODEL=medium: there is no model 'medium' here {remedy}",
     ]
 
 

@@ -7,7 +7,7 @@ import pytest
 from faster_whisper import vad
 
 from engines.faster import speech
-from engines.transcription.audio import Samples
+from engines.transcription.tape import Samples
 from tests.unit.engines.giving_up import Checkpoint, Enough
 from tests.unit.engines.recordings import silence, spoken
 

@@ -21,8 +21,8 @@ from engines.faster.company import Company, Visit
 from engines.faster.options import ListeningOptions, SpeechFilter
 from engines.faster.settings import FasterSettings
 from engines.faster.transcriber import LADDER, Transcriber
-from engines.transcription.audio import Samples
 from engines.transcription.errors import BadParameter
+from engines.transcription.tape import Samples
 from engines.transcription.transcript import Segment, Transcript
 from tests.unit.engines.giving_up import Checkpoint, Enough
 from tests.unit.engines.recordings import AUDIO, MODEL, SAMPLES, silence, spoken

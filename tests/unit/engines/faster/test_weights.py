@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.faster.sources import SIZES
 from engines.faster.weights import Weights, weights_of
+from engines.models.sources import SIZES
 from tests.unit.engines.recordings import MODEL
 
 GB = 1_000_000_000

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from engines.faster.models import Models
 from engines.faster.settings import FasterSettings
 from engines.faster.transcriber import Transcriber
+from engines.models.models import Models
 from engines.transcription import memory
 from engines.transcription.errors import ModelUnavailable
 from tests.unit.engines.recordings import MODEL

@@ -15,7 +15,7 @@ import huggingface_hub
 from huggingface_hub import constants
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from engines.faster.sources import place_of
+from engines.models.sources import place_of
 
 _FILES = ["config.json", "preprocessor_config.json", "model.bin", "tokenizer.json", "vocabulary.*"]
 """What faster-whisper reads; some repositories hold the same model in other formats, too."""

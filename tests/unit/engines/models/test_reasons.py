@@ -7,7 +7,7 @@ import ssl
 
 import pytest
 
-from engines.faster import reasons
+from engines.models import reasons
 
 HUB, CACHE = "https://hub.example.org", "/cache/hub"
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from huggingface_hub import close_session, constants
 
-from engines.faster.models import Models
 from engines.faster.settings import FasterSettings
+from engines.models.models import Models
 from engines.transcription.errors import ModelUnavailable
-from tests.unit.engines.faster.hub import Hub, running
+from tests.unit.engines.models.hub import Hub, running
 from tests.unit.engines.recordings import MODEL
 
 pytestmark = pytest.mark.anyio
@@ -191,9 +191,9 @@ async def test_a_cache_that_cannot_be_written_is_explained(hub: Hub, monkeypatch
 
 FULL_DISK = """
 import asyncio, resource
-from engines.faster.models import Models
+from engines.models.models import Models
 from engines.faster.settings import FasterSettings
-from tests.unit.engines.faster.test_models_fetching import Fetched
+from tests.unit.engines.models.test_models_fetching import Fetched
 
 async def main():
     models = Models(FasterSettings.from_environment({"WHISPER_MODEL": "ours/whisper"}), Fetched)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.faster.lists import parse_aliases, parse_names, parse_preload, parse_ttl
+from engines.models.lists import parse_aliases, parse_names, parse_preload, parse_ttl
 
 PARSERS = [parse_names, parse_preload, parse_aliases, parse_ttl]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from engines.faster.catalogue import Catalogue
 from engines.faster.settings import FasterSettings
+from engines.models.catalogue import Catalogue
 from engines.transcription.errors import ModelNotFound
 
 

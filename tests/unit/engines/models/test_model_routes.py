@@ -13,9 +13,9 @@ import pytest
 from fastapi import FastAPI
 from openai.types import Model
 
-from engines.faster.model_routes import create_model_router
-from engines.faster.models import Models
 from engines.faster.settings import FasterSettings
+from engines.models.model_routes import create_model_router
+from engines.models.models import Models
 from engines.transcription import refusals
 
 pytestmark = pytest.mark.anyio
@@ -52,7 +52,7 @@ def loader() -> Loader:
 @pytest.fixture
 def models(tmp_path: Path, loader: Loader, monkeypatch: pytest.MonkeyPatch) -> Models[Fake]:
     """`ours`, the default, and one from the hub, which is fetched as by magic."""
-    monkeypatch.setattr("engines.faster.models._fetched", lambda *_: str(tmp_path))
+    monkeypatch.setattr("engines.models.models._fetched", lambda *_: str(tmp_path))
     (tmp_path / "ours").mkdir()
     environment = {"WHISPER_MODELS": f"{tmp_path}/ours,{HUB_NAME}", "WHISPER_ALIASES": f"big={HUB_NAME}"}
     return Models(FasterSettings.from_environment(environment), loader)

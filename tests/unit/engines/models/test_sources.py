@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from faster_whisper.utils import _MODELS
 
-from engines.faster.sources import SIZES, id_of, is_possible, owner_of, place_of
+from engines.models.sources import SIZES, id_of, is_possible, owner_of, place_of
 
 
 def test_the_sizes_are_those_that_faster_whisper_knows() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from engines.faster.models import Models
 from engines.faster.settings import FasterSettings
+from engines.models.models import Models
 from engines.transcription.errors import (
     ModelAlreadyLoaded,
     ModelInUse,

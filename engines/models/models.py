@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from engines.faster import reasons
-from engines.faster.catalogue import Catalogue
-from engines.faster.settings import FasterSettings
-from engines.faster.sources import is_folder
+from engines.models import reasons
+from engines.models.catalogue import Catalogue
+from engines.models.settings import ModelSettings
+from engines.models.sources import is_folder
 from engines.transcription.errors import ModelAlreadyLoaded
 from engines.transcription.model_slot import ModelSlot, SlotState
 
@@ -39,7 +39,7 @@ class Unloadable(Exception):
 class Models(Generic[Model]):
     """load: takes the folder that holds a model, in a thread of its own; fetching it from the hub is done before."""
 
-    def __init__(self, settings: FasterSettings, load: Callable[[str], Model]) -> None:
+    def __init__(self, settings: ModelSettings, load: Callable[[str], Model]) -> None:
         self._settings = settings
         self._load = load
         self._catalogue = Catalogue(settings)
@@ -125,7 +125,7 @@ class Models(Generic[Model]):
 
 
 def _fetched(model: str, source: str) -> str:
-    from engines.faster import hub  # noqa: PLC0415  imports the hub's library: here we are in a thread
+    from engines.models import hub  # noqa: PLC0415  imports the hub's library: here we are in a thread
 
     try:
         return hub.fetch(source)
@@ -138,7 +138,7 @@ def _without_tokenizer(problem: Exception, folder: str) -> str | None:
     """faster-whisper then fetches OpenAI's, and may fail at that."""
     if (Path(folder) / "tokenizer.json").exists():
         return None
-    from engines.faster import hub  # noqa: PLC0415  as above
+    from engines.models import hub  # noqa: PLC0415  as above
 
     reason = reasons.fetching(problem, hub.address(), hub.cache())
     return reason and f"there is no tokenizer.json in {folder}, and none could be fetched: {reason}"
@@ -146,7 +146,7 @@ def _without_tokenizer(problem: Exception, folder: str) -> str | None:
 
 def _told(model: str, problem: Exception) -> str:
     """What the library said, without what is secret in it. Also into the log, because a reason leaves out details."""
-    from engines.faster import hub  # noqa: PLC0415  as above
+    from engines.models import hub  # noqa: PLC0415  as above
 
     text = reasons.redacted(problem, hub.secrets())
     log.info("model.problem model=%s kind=%s text=%r", model, type(problem).__name__, text[:1000])

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
 
-from engines.faster.answers import REFUSALS, Answers
-from engines.faster.models import Models
+from engines.models.models import Models
+from engines.transcription.answers import REFUSALS, Answers
 from engines.transcription.errors import ModelNotFound
 
 Id = Annotated[
