@@ -13,7 +13,7 @@ from fastapi import APIRouter, Form, Request, Response
 from engines.faster.answers import DETECTED, TRANSCRIBED, TRANSLATED
 from engines.faster.options import ListeningOptions
 from engines.faster.request import LanguageForm, TranscriptionForm, TranslationForm
-from engines.faster.streaming import EventStream
+from engines.faster.streaming import streamed
 from engines.transcription.disconnect import while_client_waits
 from engines.transcription.formats import Wanted, render
 from engines.transcription.languages import LANGUAGES
@@ -51,7 +51,7 @@ def create_router(desk: Desk, names: Names) -> APIRouter:
         """Speaks OpenAI's API. The answer comes in one piece unless `stream` is set; leaving ends the work."""
         model, options, wanted = names.resolve(form.model), form.options(), form.wanted()
         work = partial(desk.transcribe, form.file.file, model, options)
-        return EventStream(work, wanted) if form.stream else await _answered(request, work, wanted)
+        return streamed(work, wanted) if form.stream else await _answered(request, work, wanted)
 
     @router.post("/translations", responses=TRANSLATED, summary="Turn speech of any language into English text")
     async def translate(request: Request, form: Annotated[TranslationForm, _MULTIPART]) -> Response:

@@ -13,9 +13,10 @@ import anyio
 import pytest
 from starlette.types import Message
 
-from engines.faster.streaming import EventStream
+from engines.faster.streaming import streamed
 from engines.transcription.disconnect import ClientLeft
 from engines.transcription.errors import EngineError, ModelUnavailable
+from engines.transcription.event_stream import EventStream
 from engines.transcription.formats import Wanted
 from engines.transcription.transcript import Segment, Transcript
 
@@ -90,7 +91,7 @@ def client() -> Client:
 async def test_each_segment_is_sent_as_soon_as_it_is_there(client: Client) -> None:
     work = Work()
     async with anyio.create_task_group() as group:
-        group.start_soon(client.ask, EventStream(work, Wanted(usage=None)))
+        group.start_soon(client.ask, streamed(work, Wanted(usage=None)))
         await client.until_sent(2)
         assert client.events == [{"type": "transcript.text.delta", "delta": "one"}]
         work.go.set()
@@ -104,7 +105,7 @@ async def test_each_segment_is_sent_as_soon_as_it_is_there(client: Client) -> No
 async def test_the_answer_is_an_event_stream_that_no_proxy_holds_back(client: Client) -> None:
     work = Work()
     work.go.set()
-    await client.ask(EventStream(work, Wanted()))
+    await client.ask(streamed(work, Wanted()))
     assert client.sent[0]["status"] == 200
     headers = dict(client.sent[0]["headers"])
     assert headers[b"content-type"].startswith(b"text/event-stream")
@@ -115,7 +116,7 @@ async def test_the_answer_is_an_event_stream_that_no_proxy_holds_back(client: Cl
 async def test_before_there_is_something_to_send_nothing_begins(client: Client) -> None:
     work = Work(begin=False)
     async with anyio.create_task_group() as group:
-        group.start_soon(client.ask, EventStream(work, Wanted()))
+        group.start_soon(client.ask, streamed(work, Wanted()))
         await work.begun.wait()
         await anyio.wait_all_tasks_blocked()
         assert not client.sent
@@ -128,7 +129,7 @@ async def test_a_failure_before_that_is_raised_as_it_is(client: Client, failure:
     work = Work(failure, begin=False)
     work.go.set()
     with pytest.raises(type(failure)) as raised:
-        await client.ask(EventStream(work, Wanted()))
+        await client.ask(streamed(work, Wanted()))
     assert raised.value is failure
     assert not client.sent
 
@@ -136,7 +137,7 @@ async def test_a_failure_before_that_is_raised_as_it_is(client: Client, failure:
 async def failed_midway(client: Client, failure: Exception) -> dict[str, Any]:
     work = Work(failure)
     async with anyio.create_task_group() as group:
-        group.start_soon(client.ask, EventStream(work, Wanted()))
+        group.start_soon(client.ask, streamed(work, Wanted()))
         await client.until_sent(2)
         work.go.set()
     assert client.sent[-1]["more_body"] is False
@@ -163,7 +164,7 @@ async def test_of_our_own_mistakes_the_log_has_the_details_and_the_client_has_no
 async def test_who_leaves_midway_ends_the_work(client: Client) -> None:
     work = Work()
     async with anyio.create_task_group() as group:
-        group.start_soon(client.ask, EventStream(work, Wanted()))
+        group.start_soon(client.ask, streamed(work, Wanted()))
         await client.until_sent(2)
         client.leaving.set()
     assert work.ended
@@ -174,7 +175,7 @@ async def test_who_leaves_before_the_answer_begins_ends_the_work_too(client: Cli
     work = Work(begin=False)
     client.leaving.set()
     with pytest.raises(ClientLeft):
-        await client.ask(EventStream(work, Wanted()))
+        await client.ask(streamed(work, Wanted()))
     assert work.ended
     assert not client.sent
 
@@ -182,7 +183,7 @@ async def test_who_leaves_before_the_answer_begins_ends_the_work_too(client: Cli
 async def test_a_connection_that_breaks_ends_the_work(client: Client) -> None:
     work = Work()
     client.broken = True
-    await client.ask(EventStream(work, Wanted()))
+    await client.ask(streamed(work, Wanted()))
     assert work.ended
 
 
@@ -190,7 +191,7 @@ async def test_cancelling_from_outside_is_not_taken_for_a_client_who_left(client
     work = Work()
     with anyio.CancelScope() as scope:
         async with anyio.create_task_group() as group:
-            group.start_soon(client.ask, EventStream(work, Wanted()))
+            group.start_soon(client.ask, streamed(work, Wanted()))
             await client.until_sent(2)
             scope.cancel()
     assert scope.cancelled_caught
@@ -217,7 +218,7 @@ async def test_a_failure_keeps_nothing_alive(client: Client, begin: bool) -> Non
     gc.disable()
     try:
         try:
-            await client.ask(EventStream(work, Wanted()))
+            await client.ask(streamed(work, Wanted()))
         except ModelUnavailable as exc:
             exc.__traceback__ = None  # as the caller, Starlette, does
         assert held[0]() is None
