@@ -1,4 +1,4 @@
-"""Work with something that goes on beside it, such as looking whether anybody still waits for the result."""
+"""Work beside other work: something that looks whether anybody still waits for the result, or a second half of it."""
 
 from __future__ import annotations
 
@@ -34,3 +34,26 @@ async def beside(
         raise failure or Interrupted
     finally:
         del failure  # it refers to this frame by its traceback, and by that to a whole recording
+
+
+async def together(*works: Callable[[], Awaitable[Any]]) -> list[Any]:
+    """All results, in the order of the works. The first failure ends the others, and is raised as it is."""
+    results: list[Any] = [None] * len(works)
+    failures: list[Exception] = []
+
+    async def one(number: int, work: Callable[[], Awaitable[Any]], scope: anyio.CancelScope) -> None:
+        try:
+            results[number] = await work()
+        except Exception as exc:
+            failures.append(exc)
+            scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        for number, work in enumerate(works):
+            group.start_soon(one, number, work, group.cancel_scope)
+    try:
+        if failures:
+            raise failures[0]
+    finally:
+        failures.clear()  # they refer to this frame by their tracebacks
+    return results

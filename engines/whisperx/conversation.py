@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class Conversation:
     """A finished answer.
 
     language: of the text, as a code such as "en". duration: the recording's length. warnings: sentences about what
-    could not be done. turns: in order of their starts; empty unless speakers were asked for.
+    could not be done. turns: in order of their starts; empty unless speakers were asked for. names: of those speakers
+    whose voices are known.
     """
 
     language: str
@@ -57,6 +59,7 @@ class Conversation:
     segments: tuple[Segment, ...]
     warnings: tuple[str, ...] = ()
     turns: tuple[Turn, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
