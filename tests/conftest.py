@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +28,24 @@ def docker_answers() -> bool:
         return False
     finally:
         client.close()
+
+
+WHISPERX = Path(__file__).parent / "whisperx"
+"""Tests of the WhisperX engine. They need torch and so an environment of their own: `make test-whisperx`."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where the whisperx package is missing its tests are no part of a run, unless they are asked for by path."""
+    if collection_path != WHISPERX or importlib.util.find_spec("whisperx"):
+        return None
+    asked = [config.invocation_params.dir / word.split("::")[0] for word in config.args]
+    return True if all(WHISPERX not in (path, *path.parents) for path in asked) else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """So that nobody takes such a run for all tests."""
+    if not importlib.util.find_spec("whisperx"):
+        terminalreporter.write_line("tests/whisperx runs in an environment of its own: make test-whisperx")
 
 
 NEEDS = {"docker": docker_answers, "nginx": lambda: shutil.which("nginx") is not None}

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fixtures.faster_engine import GOODBYE, Engine, long_talk, recording
+from tests.fixtures.faster_engine import Engine
+from tests.fixtures.speech import GOODBYE, long_talk, recording
 from tests.unit.engines.recordings import encoded, silence, tone, wav
 
 pytestmark = pytest.mark.model

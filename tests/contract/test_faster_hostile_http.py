@@ -14,7 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fixtures.faster_engine import GOODBYE, PATIENCE_S, Engine, recording, said, words
+from tests.fixtures.engine_process import PATIENCE_S
+from tests.fixtures.faster_engine import Engine
+from tests.fixtures.speech import GOODBYE, recording, said, words
 from tests.unit.engines.recordings import silence, wav
 
 pytestmark = pytest.mark.model

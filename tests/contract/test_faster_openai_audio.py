@@ -12,7 +12,8 @@ import openai
 import pytest
 from openai import OpenAI
 
-from tests.fixtures.faster_engine import GOODBYE, Engine, recording, said, words
+from tests.fixtures.faster_engine import Engine
+from tests.fixtures.speech import GOODBYE, recording, said, words
 from tests.unit.engines.recordings import CONTAINERS, encoded, silence, silent_film, spoken, tone, wav
 
 pytestmark = pytest.mark.model

@@ -13,16 +13,9 @@ import pytest
 from anyio import to_thread
 from openai import AsyncOpenAI
 
-from tests.fixtures.faster_engine import (
-    EXACT,
-    GOODBYE,
-    PATIENCE_S,
-    Engine,
-    long_talk,
-    recording,
-    said,
-    words,
-)
+from tests.fixtures.engine_process import PATIENCE_S
+from tests.fixtures.faster_engine import Engine
+from tests.fixtures.speech import EXACT, GOODBYE, long_talk, recording, said, words
 from tests.unit.engines.recordings import AUDIO
 
 pytestmark = pytest.mark.model

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from tests.fixtures.faster_engine import DIALOGUE, EXACT, GOODBYE, MANIFEST, THANKS, Engine, said, words
+from tests.fixtures.faster_engine import Engine
+from tests.fixtures.speech import DIALOGUE, EXACT, GOODBYE, MANIFEST, THANKS, said, words
 from tests.unit.engines.recordings import AUDIO
 
 pytestmark = pytest.mark.model

@@ -13,8 +13,9 @@ import pytest
 from anyio import to_thread
 from openai import AsyncOpenAI, OpenAI
 
-from tests.fixtures.faster_engine import DIALOGUE, GOODBYE, PATIENCE_S, ROOT, long_talk, recording, said, words
+from tests.fixtures.engine_process import PATIENCE_S, ROOT
 from tests.fixtures.process_gateway import GatewayProcess, free_ports
+from tests.fixtures.speech import DIALOGUE, GOODBYE, long_talk, recording, said, words
 from tests.unit.engines.recordings import AUDIO, MODEL
 
 pytestmark = pytest.mark.model

@@ -16,17 +16,9 @@ import pytest
 from anyio import to_thread
 from openai import AsyncOpenAI
 
-from tests.fixtures.faster_engine import (
-    COMMAND,
-    GOODBYE,
-    PATIENCE_S,
-    ROOT,
-    Engine,
-    long_talk,
-    recording,
-    said,
-    words,
-)
+from tests.fixtures.engine_process import PATIENCE_S, ROOT
+from tests.fixtures.faster_engine import COMMAND, Engine
+from tests.fixtures.speech import GOODBYE, long_talk, recording, said, words
 from tests.unit.engines.recordings import AUDIO, MODEL
 
 pytestmark = pytest.mark.model

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from openai import OpenAI
 
-from tests.fixtures.faster_engine import DIALOGUE, GOODBYE, THANKS, Engine, recording, said, words
+from tests.fixtures.faster_engine import Engine
+from tests.fixtures.speech import DIALOGUE, GOODBYE, THANKS, recording, said, words
 from tests.unit.engines.recordings import AUDIO
 
 pytestmark = pytest.mark.model

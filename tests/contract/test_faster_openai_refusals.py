@@ -11,7 +11,9 @@ import openai
 import pytest
 from openai import OpenAI
 
-from tests.fixtures.faster_engine import GOODBYE, PATIENCE_S, Engine, recording, said, words
+from tests.fixtures.engine_process import PATIENCE_S
+from tests.fixtures.faster_engine import Engine
+from tests.fixtures.speech import GOODBYE, recording, said, words
 from tests.unit.engines.recordings import AUDIO
 
 pytestmark = pytest.mark.model

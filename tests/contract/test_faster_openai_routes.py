@@ -11,7 +11,8 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from tests.fixtures.faster_engine import DIALOGUE, EXACT, GOODBYE, MANIFEST, THANKS, Engine, recording, words
+from tests.fixtures.faster_engine import Engine
+from tests.fixtures.speech import DIALOGUE, EXACT, GOODBYE, MANIFEST, THANKS, recording, words
 from tests.unit.engines.recordings import AUDIO
 
 pytestmark = [

@@ -18,18 +18,9 @@ from engines.faster.routes import create_router
 from engines.transcription import refusals
 from engines.transcription.errors import ModelUnavailable
 from engines.transcription.transcript import LanguageGuess, Segment, Transcript
-from tests.fixtures.faster_engine import (
-    DIALOGUE,
-    EXACT,
-    GOODBYE,
-    PATIENCE_S,
-    THANKS,
-    Engine,
-    long_talk,
-    recording,
-    said,
-    words,
-)
+from tests.fixtures.engine_process import PATIENCE_S
+from tests.fixtures.faster_engine import Engine
+from tests.fixtures.speech import DIALOGUE, EXACT, GOODBYE, THANKS, long_talk, recording, said, words
 from tests.unit.engines.recordings import AUDIO, silence, wav
 
 pytestmark = pytest.mark.model

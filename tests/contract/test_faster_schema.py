@@ -23,7 +23,9 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from tests.fixtures.faster_engine import GOODBYE, PATIENCE_S, Engine, recording
+from tests.fixtures.engine_process import PATIENCE_S
+from tests.fixtures.faster_engine import Engine
+from tests.fixtures.speech import GOODBYE, recording
 from tests.unit.engines.recordings import silence, wav
 
 pytestmark = pytest.mark.model

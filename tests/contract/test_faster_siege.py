@@ -14,7 +14,9 @@ import httpx
 import pytest
 from anyio import to_thread
 
-from tests.fixtures.faster_engine import GOODBYE, PATIENCE_S, THANKS, Engine, long_talk, recording, said, words
+from tests.fixtures.engine_process import PATIENCE_S
+from tests.fixtures.faster_engine import Engine
+from tests.fixtures.speech import GOODBYE, THANKS, long_talk, recording, said, words
 from tests.unit.engines.recordings import MODEL, SAMPLES
 
 pytestmark = pytest.mark.model
