@@ -28,13 +28,14 @@ class EventStream(Response):
     """Runs `work` while it is sent, and sends each event as soon as it is told.
 
     The answer begins with the first thing that there is to send. So a failure before that is raised, and answered as
-    any other; a later one is the last event. When the client leaves, the work is cancelled.
+    any other; a later one is the last event, as `failed` writes it. When the client leaves, the work is cancelled.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, failed: Callable[[EngineError], bytes] = events.failed) -> None:
         self._work = work
+        self._failed = failed
         self._begun = False
         self.status_code = 200
         self.background = None
@@ -66,7 +67,7 @@ class EventStream(Response):
             elif failure is None:
                 raise ClientLeft
             elif self._begun:
-                await self._send(send, events.failed(_told(failure)), more=False)
+                await self._send(send, self._failed(_told(failure)), more=False)
             else:
                 raise failure
         finally:

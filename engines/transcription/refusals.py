@@ -1,4 +1,4 @@
-"""Errors as HTTP answers. Whatever goes wrong, the client gets OpenAI's envelope, and never a traceback."""
+"""Errors as HTTP answers. Whatever goes wrong, the client gets it in the dialect of the path, and never a traceback."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from engines.transcription.dialects import Dialect, Dialects, openai_everywhere
 from engines.transcription.disconnect import ClientLeft
-from engines.transcription.errors import BadParameter, EngineError, NoRoomForUpload, envelope
+from engines.transcription.errors import BadParameter, EngineError, NoRoomForUpload
 
 log = logging.getLogger(__name__)
 
@@ -24,63 +25,77 @@ _HTTP_ERRORS = {
 }
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, dialects: Dialects = openai_everywhere) -> None:
     """Make `app` answer every failure as written above."""
-    app.add_exception_handler(EngineError, _on_engine_error)
-    app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(ClientLeft, _on_client_left)
-    app.add_exception_handler(Exception, _on_failure)
+    handlers = _Handlers(dialects)
+    app.add_exception_handler(EngineError, handlers.on_engine_error)
+    app.add_exception_handler(RequestValidationError, handlers.on_validation_error)
+    app.add_exception_handler(HTTPException, handlers.on_http_exception)
+    app.add_exception_handler(ClientLeft, handlers.on_client_left)
+    app.add_exception_handler(Exception, handlers.on_failure)
 
 
-def refusal(error: EngineError) -> Response:
+def refusal(error: EngineError, dialect: Dialect) -> Response:
     """The answer for one of our own errors."""
     log.info("request.refused status=%d code=%s param=%s", error.status, error.code, error.param)
     headers = {} if error.retry_after is None else {"retry-after": str(error.retry_after)}
-    return _answer(error.status, error.code, error.message, error.param, headers)
+    return _answer(dialect, error.status, error.code, error.message, error.param, headers=headers)
 
 
 def _answer(
-    status: int, code: str, message: str, param: str | None = None, headers: dict[str, str] | None = None
+    dialect: Dialect,
+    status: int,
+    code: str,
+    message: str,
+    param: str | None = None,
+    *,
+    headers: dict[str, str] | None = None,
 ) -> Response:
     """ASCII only: a message may quote what a client sent, and that need not be encodable."""
-    body = json.dumps(envelope(status, code, message, param))
-    return Response(body, status, headers, "application/json")
+    body = json.dumps(dialect.written(status, code, message, param))
+    return Response(body, status, headers, dialect.media_type)
 
 
-async def _on_engine_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, EngineError)  # as `install` arranged
-    return refusal(error)
+class _Handlers:
+    """What Starlette calls with an exception, of the class that `install` arranged."""
 
+    def __init__(self, dialects: Dialects) -> None:
+        self._dialects = dialects
 
-async def _on_validation_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    param = next((str(part) for part in first["loc"] if part != "body"), None)
-    return refusal(BadParameter(_explained(param, first), param=param))
+    def _dialect(self, request: Request) -> Dialect:
+        return self._dialects(request.scope["path"])
+
+    async def on_engine_error(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, EngineError)
+        return refusal(error, self._dialect(request))
+
+    async def on_validation_error(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0]
+        param = next((str(part) for part in first["loc"] if part != "body"), None)
+        return refusal(BadParameter(_explained(param, first), param=param), self._dialect(request))
+
+    async def on_http_exception(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        dialect = self._dialect(request)
+        if isinstance(error.__cause__, OSError):  # FastAPI blames the client for whatever goes wrong with a form
+            log.error("upload.not_kept reason=%r", str(error.__cause__))
+            return refusal(NoRoomForUpload(), dialect)
+        code, message = _HTTP_ERRORS.get(error.status_code, ("http_error", str(error.detail)))
+        log.info("request.refused status=%d code=%s", error.status_code, code)
+        return _answer(dialect, error.status_code, code, message, headers=dict(error.headers or {}))
+
+    async def on_client_left(self, _: Request, __: Exception) -> Response:
+        """Nobody hears it; nginx's number for the same thing, should a middleware count."""
+        return Response(status_code=499)
+
+    async def on_failure(self, request: Request, _: Exception) -> Response:
+        """Our own mistake. The server logs the traceback after this answer."""
+        message = "The engine failed to answer this request."
+        return _answer(self._dialect(request), 500, "internal_error", message)
 
 
 def _explained(param: str | None, problem: dict[str, Any]) -> str:
     if param == "file":
         return "Send the recording as a file in the form field `file` (multipart/form-data)."
     return f"{param}: {problem['msg'].removeprefix('Value error, ')}."
-
-
-async def _on_http_exception(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    if isinstance(error.__cause__, OSError):  # FastAPI blames the client for whatever goes wrong while a form is read
-        log.error("upload.not_kept reason=%r", str(error.__cause__))
-        return refusal(NoRoomForUpload())
-    code, message = _HTTP_ERRORS.get(error.status_code, ("http_error", str(error.detail)))
-    log.info("request.refused status=%d code=%s", error.status_code, code)
-    return _answer(error.status_code, code, message, headers=dict(error.headers or {}))
-
-
-async def _on_client_left(_: Request, __: Exception) -> Response:
-    """Nobody hears it; nginx's number for the same thing, should a middleware count."""
-    return Response(status_code=499)
-
-
-async def _on_failure(_: Request, __: Exception) -> Response:
-    """Our own mistake. The server logs the traceback after this answer."""
-    return _answer(500, "internal_error", "The engine failed to answer this request.")

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from engines.transcription import refusals
+from engines.transcription.dialects import Dialects, openai_everywhere
 from engines.transcription.settings import ServiceSettings
 from engines.transcription.upload_limit import UploadLimit
 
@@ -28,10 +29,12 @@ def create_service(
     *,
     report: Callable[[], dict[str, str]],
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
+    dialects: Dialects = openai_everywhere,
 ) -> FastAPI:
     """A FastAPI application without routes of its own but /health and /docs.
 
     report: what /health tells, with `status` and `model`. lifespan: entered when serving begins, left when it ends.
+    dialects: how refusals look, by path.
     """
     # FastAPI's own page takes Swagger UI from somebody else's server, which an engine without internet access, or its
     # reader, may not reach. Here it comes from the package fastapi-offline, whose releases follow Swagger UI's.
@@ -45,8 +48,8 @@ def create_service(
         lifespan=lifespan,
         swagger_ui_parameters={"validatorUrl": None},  # a badge from swagger.io, shown where the document is public
     )
-    app.add_middleware(UploadLimit, limit=settings.max_upload)
-    refusals.install(app)
+    app.add_middleware(UploadLimit, limit=settings.max_upload, dialects=dialects)
+    refusals.install(app, dialects)
 
     @app.head("/health", include_in_schema=False)
     @app.get("/health", summary="Is the engine ready?", tags=["Service"])

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from engines.transcription.dialects import Dialects, openai_everywhere
 from engines.transcription.errors import UploadTooLarge
 from engines.transcription.refusals import refusal
 
@@ -21,9 +22,10 @@ class _PassedLimit(Exception):
 class UploadLimit:
     """ASGI middleware. `limit` is in bytes and counts the whole body, form fields included."""
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, dialects: Dialects = openai_everywhere) -> None:
         self._app = app
         self._limit = limit
+        self._dialects = dialects
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -58,7 +60,7 @@ class UploadLimit:
         error = UploadTooLarge(
             f"The upload is larger than the {self._limit} bytes that this server accepts.", param="file"
         )
-        await refusal(error)(scope, receive, send)
+        await refusal(error, self._dialects(scope["path"]))(scope, receive, send)
 
 
 def _announced(scope: Scope) -> int:

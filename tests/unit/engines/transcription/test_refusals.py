@@ -1,4 +1,4 @@
-"""Whatever goes wrong, the client gets OpenAI's envelope."""
+"""Whatever goes wrong, the client gets it in one envelope."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import pytest
 from fastapi import FastAPI, Form
 
 from engines.transcription import refusals
+from engines.transcription.dialects import openai_where_it_is_expected, problem
 from engines.transcription.disconnect import ClientLeft
 from engines.transcription.errors import BadAudio, ModelNotFound, ModelUnavailable
+from engines.transcription.upload_limit import UploadLimit
 
 pytestmark = pytest.mark.anyio
 
@@ -110,3 +112,75 @@ async def test_a_full_disk_is_our_trouble_and_not_a_malformed_body(
     assert answer.json()["error"]["code"] == "no_room_for_upload"
     assert "No space left" in caplog.text
     assert "tmp123" not in answer.text
+
+
+# The other dialect
+
+
+@pytest.fixture
+async def bilingual() -> AsyncIterator[httpx.AsyncClient]:
+    """An engine that speaks OpenAI's dialect where that is expected only."""
+    app = FastAPI()
+    app.add_middleware(UploadLimit, limit=1000, dialects=openai_where_it_is_expected)
+    refusals.install(app, openai_where_it_is_expected)
+
+    async def fail() -> None:
+        raise BadAudio("Not audio.")
+
+    async def break_down() -> None:
+        raise ZeroDivisionError("the secret transcript")
+
+    async def form(count: Annotated[int, Form()]) -> int:
+        return count
+
+    for prefix in ("", "/v1", "/api"):
+        app.get(f"{prefix}/fail")(fail)
+        app.get(f"{prefix}/break")(break_down)
+        app.post(f"{prefix}/form")(form)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://engine.test") as client:
+        yield client
+
+
+REQUESTS = {
+    "invalid_audio": ("GET", "/fail", {}),
+    "invalid_value": ("POST", "/form", {"data": {"count": "many"}}),
+    "malformed_body": ("POST", "/form", {"content": b"?", "headers": {"content-type": "multipart/form-data"}}),
+    "upload_too_large": ("POST", "/form", {"content": bytes(1001)}),
+    "internal_error": ("GET", "/break", {}),
+    "not_found": ("GET", "/nothing", {}),
+    "method_not_allowed": ("PUT", "/form", {}),
+}
+
+
+@pytest.mark.parametrize("code", REQUESTS)
+async def test_elsewhere_every_failure_is_a_problem(bilingual: httpx.AsyncClient, code: str) -> None:
+    method, path, content = REQUESTS[code]
+    answer = await bilingual.request(method, path, **content)
+    assert answer.headers["content-type"] == "application/problem+json"
+    told = answer.json()
+    assert (told["type"], told["status"], told["code"]) == ("about:blank", answer.status_code, code)
+    assert told["title"]
+    assert told["detail"]
+    assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize("prefix", ["/v1", "/api"])
+@pytest.mark.parametrize("code", REQUESTS)
+async def test_under_some_paths_it_is_in_openai_s_envelope(
+    bilingual: httpx.AsyncClient, prefix: str, code: str
+) -> None:
+    method, path, content = REQUESTS[code]
+    answer = await bilingual.request(method, prefix + path, **content)
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json()["error"]["code"] == code
+
+
+async def test_a_problem_names_the_field_where_there_is_one(bilingual: httpx.AsyncClient) -> None:
+    assert (await bilingual.get("/fail")).json()["param"] == "file"
+    assert "param" not in (await bilingual.get("/nothing")).json()
+
+
+def test_a_status_without_a_name_is_borne() -> None:
+    assert problem(599, "http_error", "Odd.")["title"] == "Error"
+    assert problem(404, "not_found", "Gone.")["title"] == "Not Found"

@@ -70,7 +70,7 @@ async def test_an_announced_body_is_refused_before_any_of_it_is_read() -> None:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "headers": [(b"content-length", b"1001")]}
+    scope = {"type": "http", "path": "/", "headers": [(b"content-length", b"1001")]}
     await UploadLimit(unreachable, LIMIT)(scope, receive, send)
     assert sent[0]["status"] == 413
     assert json.loads(sent[1]["body"])["error"]["param"] == "file"
