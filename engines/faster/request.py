@@ -13,23 +13,22 @@ from typing import Literal
 from fastapi import UploadFile
 from pydantic import BaseModel, Field
 
-from engines.faster.fields import (
-    Format,
+from engines.faster.fields import Format, Included, Speakers
+from engines.faster.options import ListeningOptions, SpeechFilter
+from engines.faster.speech_filter import speech_filter
+from engines.transcription.errors import BadParameter
+from engines.transcription.fields import (
     Granularities,
-    Included,
     Language,
     Languages,
     Limit,
     Milliseconds,
     Nothing,
-    Speakers,
     Text,
     Words,
 )
-from engines.faster.options import ListeningOptions, SpeechFilter
-from engines.faster.speech_filter import Settings, parse_parameters, parse_strategy, speech_filter
-from engines.transcription.errors import BadParameter
 from engines.transcription.formats import Granularity, ResponseFormat, Usage, Wanted
+from engines.transcription.speech_settings import Settings, parse_parameters, parse_strategy
 from engines.transcription.subtitles import CueLimits
 from engines.transcription.transcript import Task
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.faster.options import SpeechFilter
-from engines.faster.speech_filter import parse_parameters, parse_strategy, speech_filter
+from engines.faster.speech_filter import speech_filter
+from engines.transcription.speech_settings import parse_parameters, parse_strategy
 
 
 def test_every_setting_of_the_filter_can_be_given_by_its_name() -> None:
