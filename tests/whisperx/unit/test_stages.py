@@ -1,0 +1,352 @@
+"""Which stages a request goes through, with which models, and what becomes of those that cannot be had."""
+
+from __future__ import annotations
+
+import io
+import threading
+import wave
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, BinaryIO
+
+import anyio
+import numpy as np
+import pytest
+
+from engines.transcription.errors import BadAudio, BadParameter, ModelUnavailable, OutOfMemory
+from engines.transcription.tape import Samples
+from engines.whisperx.conversation import Segment, Turn, Word
+from engines.whisperx.desk import Desk
+from engines.whisperx.options import KnownSpeaker, ListeningOptions, Options, SpeakerOptions
+from engines.whisperx.progress import Stage, Watch
+from engines.whisperx.stages import Stages
+
+pytestmark = pytest.mark.anyio
+
+GUARD_S = 10
+SPOKEN = Segment(0.5, 1.5, "good morning", avg_logprob=-0.1)
+
+
+def recording(seconds: float = 2.0) -> BinaryIO:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(16_000)
+        sound.writeframes(bytes(int(seconds * 16_000) * 2))
+    file.seek(0)
+    return file
+
+
+class Models:
+    """All models at once. They write down what they were asked; each can be held, broken or missing."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.language = "en"
+        self.segments = [SPOKEN]
+        self.turns = [Turn(0.4, 1.0, "SPEAKER_00"), Turn(1.0, 1.6, "SPEAKER_01")]
+        self.known = {"en"}
+        self.missing: set[str] = set()
+        self.broken: dict[str, Exception] = {}
+        self.begun = {name: threading.Event() for name in ("listen", "align", "diarize")}
+        self.go = {name: threading.Event() for name in self.begun}
+        for event in self.go.values():
+            event.set()
+        self.ended: list[str] = []
+        self.most = 0
+        self._busy = 0
+
+    def _work(self, name: str, checkpoint: Callable[[], None], tell: Callable[[float], None]) -> None:
+        self.log.append(name)
+        self.begun[name].set()
+        tell(0.5)
+        try:
+            while not self.go[name].wait(0.01):
+                checkpoint()
+            if name in self.broken:
+                raise self.broken[name]
+        finally:
+            self.ended.append(name)
+
+    # a Listener, an Aligner, a Diarizer
+
+    def listen(
+        self,
+        samples: Samples,
+        options: ListeningOptions,
+        checkpoint: Callable[[], None],
+        tell: Callable[[float], None],
+        heard: Callable[[Segment], None],
+    ) -> tuple[str, list[Segment]]:
+        self._busy += 1
+        self.most = max(self.most, self._busy)
+        try:
+            self._work("listen", checkpoint, tell)
+        finally:
+            self._busy -= 1
+        for segment in self.segments:
+            heard(segment)
+        return options.language or self.language, self.segments
+
+    def align(
+        self,
+        segments: Sequence[Segment],
+        samples: Samples,
+        checkpoint: Callable[[], None],
+        tell: Callable[[float], None],
+    ) -> list[Segment]:
+        self._work("align", checkpoint, tell)
+        return [
+            Segment(one.start, one.end, one.text, (Word("good", 0.5, 0.9, 0.9), Word("morning", 1.1, 1.5, 0.8)))
+            for one in segments
+        ]
+
+    def diarize(
+        self,
+        samples: Samples,
+        options: SpeakerOptions,
+        checkpoint: Callable[[], None],
+        tell: Callable[[float], None],
+    ) -> tuple[list[Turn], dict[str, Any]]:
+        self._work("diarize", checkpoint, tell)
+        voices = {"SPEAKER_00": np.array([1.0, 0.0]), "SPEAKER_01": np.array([0.0, 1.0])}
+        return self.turns, {turn.speaker: voices[turn.speaker] for turn in self.turns}
+
+    def embedding(self, samples: Samples) -> Any:
+        """The voice of whoever has a recording of so many seconds."""
+        return np.array([1.0, 0.0]) if len(samples) < 3 * 16_000 else np.array([0.0, 1.0])
+
+    # those who have them
+
+    def begin_loading(self, model: str = "speakers") -> None:
+        self.log.append(f"load {model}")
+
+    def knows(self, language: str) -> bool:
+        return language in self.known
+
+    @asynccontextmanager
+    async def borrowed(self, model: str = "speakers") -> AsyncIterator[Any]:
+        if model in self.missing:
+            raise ModelUnavailable(f"The model could not be loaded: no {model}.")
+        yield self
+
+
+@pytest.fixture
+def models() -> Models:
+    return Models()
+
+
+@pytest.fixture
+def desk(models: Models) -> Desk:
+    return Desk(Stages(models, models, models), longest=60)
+
+
+SPEAKERS = Options(speakers=SpeakerOptions())
+
+
+async def test_without_speakers_nobody_loads_what_tells_them_apart(desk: Desk, models: Models) -> None:
+    watch = Watch("r")
+    said = await desk.transcribe(recording(), "base", Options(), watch)
+    assert models.log == ["load base", "listen", "align"]
+    assert (said.language, said.duration, said.turns, said.warnings) == ("en", 2.0, (), ())
+    assert [word.text for word in said.segments[0].words] == ["good", "morning"]
+    assert {segment.speaker for segment in said.segments} == {None}
+    assert watch.report()["stages"] == {"decode": 1.0, "transcribe": 1.0, "align": 1.0}
+
+
+async def test_speakers_are_told_apart_word_by_word(desk: Desk, models: Models) -> None:
+    said = await desk.transcribe(recording(), "base", SPEAKERS, Watch("r"))
+    assert sorted(models.log) == ["align", "diarize", "listen", "load base", "load speakers"]
+    assert [(one.text.strip(), one.speaker) for one in said.segments] == [
+        ("good", "SPEAKER_00"), ("morning", "SPEAKER_01"),
+    ]  # fmt: skip
+    assert said.turns == tuple(models.turns)
+
+
+async def test_speakers_are_told_apart_while_words_are_found(desk: Desk, models: Models) -> None:
+    models.go["listen"].clear()
+    models.go["diarize"].clear()
+    async with anyio.create_task_group() as group:
+        group.start_soon(desk.transcribe, recording(), "base", SPEAKERS, Watch("r"))
+        with anyio.fail_after(GUARD_S):
+            for name in ("listen", "diarize"):
+                assert await anyio.to_thread.run_sync(models.begun[name].wait, GUARD_S)
+        models.go["listen"].set()
+        models.go["diarize"].set()
+
+
+@pytest.mark.parametrize(
+    "options", [Options(align=False), Options(listening=ListeningOptions(task="translate"))], ids=["unwanted", "task"]
+)
+async def test_what_was_not_said_or_not_wanted_is_not_aligned(desk: Desk, models: Models, options: Options) -> None:
+    watch = Watch("r")
+    said = await desk.transcribe(recording(), "base", options, watch)
+    assert said.segments == (SPOKEN,)
+    assert said.warnings == ()
+    assert set(watch.report()["stages"]) == {"decode", "transcribe"}
+
+
+async def test_a_language_that_cannot_be_aligned_is_a_warning(desk: Desk, models: Models) -> None:
+    models.language = "cy"
+    said = await desk.transcribe(recording(), "base", SPEAKERS, Watch("r"))
+    (segment,) = said.segments
+    assert (segment.words, segment.speaker is not None) == ((), True)
+    (warning,) = said.warnings
+    assert warning.startswith("Words have no times: there is no alignment model for 'cy'")
+
+
+async def test_an_alignment_model_that_cannot_be_loaded_is_a_warning(desk: Desk, models: Models) -> None:
+    models.missing = {"en"}
+    said = await desk.transcribe(recording(), "base", Options(), Watch("r"))
+    assert said.segments == (SPOKEN,)
+    assert said.warnings == ("Words have no times: The model could not be loaded: no en.",)
+
+
+async def test_where_speakers_cannot_be_told_apart_nothing_is_computed_in_vain(desk: Desk, models: Models) -> None:
+    models.missing = {"speakers"}
+    with pytest.raises(ModelUnavailable, match="no speakers"):
+        await desk.transcribe(recording(), "base", SPEAKERS, Watch("r"))
+    assert "listen" not in models.log
+
+
+@pytest.mark.parametrize(
+    ("wanted", "warning"),
+    [
+        (SpeakerOptions(exactly=3), "2 speakers were found, although 3 were asked for."),
+        (SpeakerOptions(at_least=4), "2 speakers were found, although at least 4 were asked for."),
+        (SpeakerOptions(at_most=1), "2 speakers were found, although at most 1 were asked for."),
+        (SpeakerOptions(at_least=1, at_most=2), None),
+        (SpeakerOptions(exactly=2), None),
+    ],
+)
+async def test_other_speakers_than_were_asked_for_are_a_warning(
+    desk: Desk, wanted: SpeakerOptions, warning: str | None
+) -> None:
+    said = await desk.transcribe(recording(), "base", Options(speakers=wanted), Watch("r"))
+    turns = await desk.diarize(recording(), wanted, Watch("r"))
+    assert said.warnings == turns.warnings == ((warning,) if warning else ())
+
+
+async def test_known_voices_have_names(desk: Desk) -> None:
+    known = (KnownSpeaker("Ann", recording(4).read()), KnownSpeaker("Bob", recording(2.5).read()))
+    said = await desk.transcribe(recording(), "base", Options(speakers=SpeakerOptions(), known=known), Watch("r"))
+    assert said.names == {"SPEAKER_00": "Bob", "SPEAKER_01": "Ann"}
+
+
+@pytest.mark.parametrize("voice", [b"", b"no sound", recording(1.5).read(), recording(11).read()])
+async def test_a_known_speakers_recording_must_be_one(desk: Desk, models: Models, voice: bytes) -> None:
+    with pytest.raises(BadParameter, match="'Ann'") as refused:
+        await desk.transcribe(
+            recording(), "base", Options(speakers=SpeakerOptions(), known=(KnownSpeaker("Ann", voice),)), Watch("r")
+        )
+    assert refused.value.param == "known_speaker_references[]"
+    assert not models.log
+
+
+async def test_a_transcript_of_ones_own_is_cut_off_where_the_recording_ends(desk: Desk) -> None:
+    segments = [Segment(0, 1, "a"), Segment(1, 99, "b"), Segment(2, 3, "c")]
+    said = await desk.align(recording(), segments, "en", Watch("r"))
+    assert [(one.text, one.start, one.end) for one in said.segments] == [("a", 0, 1), ("b", 1, 2)]
+    assert said.warnings == ("1 segments begin after the recording's end and are left out.",)
+
+
+async def test_a_transcript_in_a_language_without_model_is_refused_before_the_upload_is_touched(desk: Desk) -> None:
+    with pytest.raises(BadParameter, match="ALIGN_MODELS"):
+        await desk.align(io.BytesIO(), [SPOKEN], "cy", Watch("r"))
+
+
+async def test_turns_alone_can_be_asked_for(desk: Desk, models: Models) -> None:
+    said = await desk.diarize(recording(), SpeakerOptions(), Watch("r"))
+    assert (said.segments, said.turns, said.duration) == ((), tuple(models.turns), 2.0)
+    assert models.log == ["load speakers", "diarize"]
+
+
+async def test_rubbish_is_refused_while_somebody_is_served(desk: Desk, models: Models) -> None:
+    models.go["listen"].clear()
+    async with anyio.create_task_group() as group:
+        group.start_soon(desk.transcribe, recording(), "base", Options(), Watch("r"))
+        assert await anyio.to_thread.run_sync(models.begun["listen"].wait, GUARD_S)
+        with pytest.raises(BadAudio), anyio.fail_after(GUARD_S):
+            await desk.transcribe(io.BytesIO(b"no sound"), "base", Options(), Watch("r"))
+        models.go["listen"].set()
+
+
+async def test_requests_take_turns_in_order_of_arrival(desk: Desk, models: Models) -> None:
+    ended: list[int] = []
+
+    async def ask(number: int, arrived: anyio.Event) -> None:
+        arrived.set()
+        await desk.transcribe(recording(), "base", SPEAKERS, Watch("r"))
+        ended.append(number)
+
+    models.go["listen"].clear()
+    async with anyio.create_task_group() as group:
+        for number in range(6):
+            arrived = anyio.Event()
+            group.start_soon(ask, number, arrived)
+            await arrived.wait()
+            if not number:
+                assert await anyio.to_thread.run_sync(models.begun["listen"].wait, GUARD_S)
+        models.go["listen"].set()
+    assert sorted(ended) == list(range(6))
+    assert ended[0] == 0
+    assert models.most == 1
+
+
+async def test_who_leaves_the_queue_is_never_computed(desk: Desk, models: Models) -> None:
+    models.go["listen"].clear()
+    async with anyio.create_task_group() as group:
+        group.start_soon(desk.transcribe, recording(), "base", Options(), Watch("r"))
+        assert await anyio.to_thread.run_sync(models.begun["listen"].wait, GUARD_S)
+        watch = Watch("leaver")
+        async with anyio.create_task_group() as leaving:
+            watch.on_progress = lambda report: (
+                leaving.cancel_scope.cancel() if report["stages"]["decode"] == 1.0 else None
+            )
+            leaving.start_soon(desk.diarize, recording(), SpeakerOptions(), watch)
+        models.go["listen"].set()
+    assert "diarize" not in models.log
+
+
+@pytest.mark.parametrize("stage", ["listen", "align", "diarize"])
+async def test_who_leaves_ends_the_stage_that_is_under_way(desk: Desk, models: Models, stage: str) -> None:
+    models.go[stage].clear()
+    async with anyio.create_task_group() as group:
+        group.start_soon(desk.transcribe, recording(), "base", SPEAKERS, Watch("r"))
+        assert await anyio.to_thread.run_sync(models.begun[stage].wait, GUARD_S)
+        group.cancel_scope.cancel()
+    assert stage in models.ended
+    models.go[stage].set()
+    with anyio.fail_after(GUARD_S):
+        assert (await desk.transcribe(recording(), "base", Options(), Watch("r"))).segments
+
+
+@pytest.mark.parametrize("stage", ["listen", "align", "diarize"])
+async def test_a_failure_in_one_stage_ends_the_other_and_is_told_as_it_is(
+    desk: Desk, models: Models, stage: str
+) -> None:
+    models.broken = {stage: OutOfMemory()}
+    other = "diarize" if stage == "listen" else "listen"
+    if stage != "align":
+        models.go[other].clear()
+    with anyio.fail_after(GUARD_S), pytest.raises(OutOfMemory):
+        await desk.transcribe(recording(), "base", SPEAKERS, Watch("r"))
+    assert not set(models.begun) - set(models.ended) - {"align"}
+
+
+async def test_no_memory_at_all_is_told_as_that(desk: Desk, models: Models) -> None:
+    models.broken = {"listen": MemoryError()}
+    with pytest.raises(OutOfMemory):
+        await desk.transcribe(recording(), "base", Options(), Watch("r"))
+
+
+async def test_segments_can_be_heard_as_they_are_written(desk: Desk, models: Models) -> None:
+    heard: list[Segment] = []
+    await desk.transcribe(recording(), "base", Options(align=False), Watch("r"), heard.append)
+    assert heard == [SPOKEN]
+
+
+def test_the_stages_of_a_request_are_known_beforehand() -> None:
+    stages: Any = Stages(*[Models()] * 3)
+    assert list(stages.of(SPEAKERS)) == [Stage.TRANSCRIBE, Stage.ALIGN, Stage.DIARIZE]
