@@ -37,18 +37,19 @@ class Deltas:
         if self._wanted.logprobs:
             delta["logprobs"] = logprobs(self._tokens)
             self._tokens = []
-        return _event(delta)
+        return encoded(delta)
 
 
 def done(transcript: Transcript, wanted: Wanted) -> bytes:
     """The last event: the text again, and what json has beside it."""
-    return _event({"type": "transcript.text.done", "text": transcript.text, **extras(transcript, wanted)})
+    return encoded({"type": "transcript.text.done", "text": transcript.text, **extras(transcript, wanted)})
 
 
 def failed(error: EngineError) -> bytes:
     """In place of the last event, where the answer's status is already out."""
-    return _event(envelope(error.status, error.code, error.message, error.param))
+    return encoded(envelope(error.status, error.code, error.message, error.param))
 
 
-def _event(value: dict[str, Any]) -> bytes:
+def encoded(value: dict[str, Any]) -> bytes:
+    """Any event: what it says, as one line of JSON."""
     return f"data: {json.dumps(value, allow_nan=False)}\n\n".encode("ascii")

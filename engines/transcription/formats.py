@@ -61,9 +61,9 @@ class Rendered:
 def render(transcript: Transcript, wanted: Wanted) -> Rendered:
     match wanted.form:
         case ResponseFormat.JSON:
-            return _json({"text": transcript.text, **extras(transcript, wanted)})
+            return rendered_json({"text": transcript.text, **extras(transcript, wanted)})
         case ResponseFormat.VERBOSE_JSON:
-            return _json(_verbose(transcript, wanted.granularities))
+            return rendered_json(_verbose(transcript, wanted.granularities))
         case ResponseFormat.TEXT:
             return Rendered(f"{transcript.text}\n" if transcript.text else "", "text/plain")
         case ResponseFormat.SRT:
@@ -90,7 +90,7 @@ def logprobs(tokens: Iterable[TokenLogprob]) -> list[dict[str, Any]]:
     return [{"token": token.token, "bytes": list(token.data), "logprob": token.logprob} for token in tokens]
 
 
-def _json(value: dict[str, Any]) -> Rendered:
+def rendered_json(value: dict[str, Any]) -> Rendered:
     return Rendered(json.dumps(value, ensure_ascii=False, allow_nan=False), "application/json")
 
 
@@ -112,7 +112,7 @@ def _verbose(transcript: Transcript, granularities: frozenset[Granularity]) -> d
     answer: dict[str, Any] = {
         "task": transcript.task,
         "language": _language(transcript),
-        "duration": _seconds(transcript.duration),
+        "duration": rounded(transcript.duration),
         "text": transcript.text,
     }
     if Granularity.WORD in granularities:
@@ -132,8 +132,8 @@ def _segment(index: int, segment: Segment) -> dict[str, Any]:
     return {
         "id": index,
         "seek": segment.seek,
-        "start": _seconds(segment.start),
-        "end": _seconds(segment.end),
+        "start": rounded(segment.start),
+        "end": rounded(segment.end),
         "text": segment.text,
         "tokens": list(segment.tokens),
         "temperature": segment.temperature,
@@ -145,10 +145,10 @@ def _segment(index: int, segment: Segment) -> dict[str, Any]:
 
 def _word(word: Word) -> dict[str, Any]:
     """`probability` is not OpenAI's; its clients keep what they don't know."""
-    start, end = _seconds(word.start), _seconds(word.end)
+    start, end = rounded(word.start), rounded(word.end)
     return {"word": word.text, "start": start, "end": end, "probability": word.probability}
 
 
-def _seconds(value: float) -> float:
-    """Whole milliseconds: the model's grid is 20 ms, and 0.5799999833 helps nobody."""
+def rounded(value: float) -> float:
+    """Seconds to whole milliseconds: the model's grid is 20 ms, and 0.5799999833 helps nobody."""
     return round(value, 3)
