@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from engines.transcription import request_ids
 from engines.transcription.dialects import Dialect, Dialects, openai_everywhere
 from engines.transcription.disconnect import ClientLeft
 from engines.transcription.errors import BadParameter, EngineError, NoRoomForUpload
@@ -90,9 +91,10 @@ class _Handlers:
         return Response(status_code=499)
 
     async def on_failure(self, request: Request, _: Exception) -> Response:
-        """Our own mistake. The server logs the traceback after this answer."""
+        """Our own mistake. The server logs the traceback after this answer, which is made outside of all middleware."""
         message = "The engine failed to answer this request."
-        return _answer(self._dialect(request), 500, "internal_error", message)
+        headers = request_ids.header(request.scope)
+        return _answer(self._dialect(request), 500, "internal_error", message, headers=headers)
 
 
 def _explained(param: str | None, problem: dict[str, Any]) -> str:
