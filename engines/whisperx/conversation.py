@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
+_WITHOUT_SPACES = frozenset(["ja", "zh", "yue"])
+"""Languages whose sentences follow each other without a space."""
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One speaker talks, perhaps while another does, too."""
@@ -64,4 +68,9 @@ class Conversation:
     @property
     def text(self) -> str:
         """Everything that was said; empty if nobody spoke."""
-        return " ".join(text for segment in self.segments if (text := segment.text.strip()))
+        return self.space.join(text for segment in self.segments if (text := segment.text.strip()))
+
+    @property
+    def space(self) -> str:
+        """What stands between the texts of two segments."""
+        return "" if self.language in _WITHOUT_SPACES else " "

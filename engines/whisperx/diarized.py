@@ -43,7 +43,7 @@ def told(conversation: Conversation, reserved: Collection[str] = (), *, deltas: 
             delta = {"type": "transcript.text.delta", "delta": space + segment.text, "segment_id": segment.id}
             yield events.encoded(delta)
         yield events.encoded(segment.fields())
-        space = " "
+        space = conversation.space
 
 
 def done(conversation: Conversation) -> bytes:

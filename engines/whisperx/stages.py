@@ -133,6 +133,8 @@ class Stages:
         async with self._diarizers.borrowed() as diarizer:  # first: if there is none, the work would be in vain
             diarize = partial(self._tell_apart, diarizer, samples, options.speakers, references, watch)
             (language, segments, warnings), (turns, names) = await together(listen, diarize)
+        if segments and not any(segment.words for segment in segments):
+            warnings.append("Speakers are told by whole segments, because their words have no times.")
         return Conversation(
             language,
             len(samples) / SAMPLE_RATE,

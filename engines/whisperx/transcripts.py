@@ -11,19 +11,19 @@ from engines.whisperx.conversation import Conversation, Segment, Word
 
 def transcript_of(conversation: Conversation, task: Task = "transcribe") -> Transcript:
     """Its text is the conversation's."""
-    segments = tuple(segment_of(segment) for segment in conversation.segments)
+    segments = tuple(segment_of(segment, conversation.space) for segment in conversation.segments)
     return Transcript(conversation.language, conversation.duration, segments, task)
 
 
-def segment_of(segment: Segment) -> transcript.Segment:
-    """What WhisperX does not tell has the value of an unsuspicious segment: it decodes greedily, after its own search
+def segment_of(segment: Segment, space: str = " ") -> transcript.Segment:
+    """space: before its text. What WhisperX does not tell has the value of an unsuspicious segment: it decodes greedily, after its own search
     for speech, and keeps no tokens.
     """
     text = segment.text.strip()
     return transcript.Segment(
         start=segment.start,
         end=segment.end,
-        text=f" {text}" if text else "",
+        text=f"{space}{text}" if text else "",
         seek=round(max(segment.start, 0.0) * 100),
         tokens=(),
         temperature=0.0,

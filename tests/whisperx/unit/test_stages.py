@@ -15,11 +15,12 @@ import pytest
 
 from engines.transcription.errors import BadAudio, BadParameter, ModelUnavailable, OutOfMemory
 from engines.transcription.tape import Samples
-from engines.whisperx.conversation import Segment, Turn, Word
+from engines.whisperx.conversation import Conversation, Segment, Turn, Word
 from engines.whisperx.desk import Desk
 from engines.whisperx.options import KnownSpeaker, ListeningOptions, Options, SpeakerOptions
 from engines.whisperx.progress import Stage, Watch
 from engines.whisperx.stages import Stages
+from engines.whisperx.transcripts import transcript_of
 
 pytestmark = pytest.mark.anyio
 
@@ -192,8 +193,9 @@ async def test_a_language_that_cannot_be_aligned_is_a_warning(desk: Desk, models
     said = await desk.transcribe(recording(), "base", SPEAKERS, Watch("r"))
     (segment,) = said.segments
     assert (segment.words, segment.speaker is not None) == ((), True)
-    (warning,) = said.warnings
-    assert warning.startswith("Words have no times: there is no alignment model for 'cy'")
+    times, speakers = said.warnings
+    assert times.startswith("Words have no times: there is no alignment model for 'cy'")
+    assert speakers == "Speakers are told by whole segments, because their words have no times."
 
 
 async def test_an_alignment_model_that_cannot_be_loaded_is_a_warning(desk: Desk, models: Models) -> None:
@@ -350,3 +352,9 @@ async def test_segments_can_be_heard_as_they_are_written(desk: Desk, models: Mod
 def test_the_stages_of_a_request_are_known_beforehand() -> None:
     stages: Any = Stages(*[Models()] * 3)
     assert list(stages.of(SPEAKERS)) == [Stage.TRANSCRIBE, Stage.ALIGN, Stage.DIARIZE]
+
+
+@pytest.mark.parametrize(("language", "text"), [("en", "one two"), ("ja", "onetwo")])
+def test_texts_are_joined_as_their_language_does(language: str, text: str) -> None:
+    said = Conversation(language, 2.0, (Segment(0, 1, " one "), Segment(1, 1, " "), Segment(1, 2, "two")))
+    assert said.text == transcript_of(said).text == text
