@@ -1,0 +1,58 @@
+"""What computes, with how many threads, and how it says that it has no memory left. HEAVY: import it in a thread."""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+
+import ctranslate2
+import torch
+
+MOST_THREADS = 4
+"""More threads than cores only wait for each other; beyond four, small matrices gain little."""
+
+_WORDS = ("out of memory", "can't allocate memory", "alloc_failed", "bad_alloc", "not enough memory")
+
+
+class Settings(Protocol):
+    """What models need to know of the engine's settings."""
+
+    @property
+    def device(self) -> str: ...
+    @property
+    def cpu_threads(self) -> int: ...
+
+
+def device_of(settings: Settings) -> str:
+    """`cpu` or `cuda`, which must suit both libraries that compute: CTranslate2 and torch."""
+    if settings.device != "auto":
+        return settings.device
+    return "cuda" if ctranslate2.get_cuda_device_count() and torch.cuda.is_available() else "cpu"
+
+
+def threads_of(settings: Settings) -> int:
+    return settings.cpu_threads or min(MOST_THREADS, _usable_cores())
+
+
+def use_threads(settings: Settings) -> None:
+    """Have torch compute with so many, in all threads of this process."""
+    if torch.get_num_threads() != threads_of(settings):
+        torch.set_num_threads(threads_of(settings))
+
+
+def is_want_of_memory(problem: BaseException) -> bool:
+    """Neither library has an exception of its own for all of it; pyannote raises MemoryError."""
+    text = str(problem).lower()
+    wants = isinstance(problem, RuntimeError) and any(words in text for words in _WORDS)
+    return wants or isinstance(problem, MemoryError | torch.OutOfMemoryError)
+
+
+def tidy_up() -> None:
+    """Give back what torch keeps of the GPU's memory for later, so that there is room for something smaller."""
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
+def _usable_cores() -> int:
+    """Fewer than the machine has where the engine is held to some of them; not every system can tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,108 @@
+"""WhisperX and what it stands on (torch, transformers, pyannote, NLTK), imported once and kept quiet. Light itself.
+
+Importing them takes six to ten seconds, so threads do it. They like to talk: to standard output, in warnings of a
+hundred lines, in log lines that hold transcripts, and to servers of their makers. None of that is wanted here.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import warnings
+from importlib import import_module
+from typing import Any
+
+_OFF = {
+    "PYANNOTE_METRICS_ENABLED": "0",
+    "OTEL_SDK_DISABLED": "true",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "DISABLE_SAFETENSORS_CONVERSION": "1",  # else transformers asks a server on the side to convert a model
+}
+"""Reports to makers. Not to be turned on by an environment that we were started with."""
+
+_USUAL = {
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+}
+"""An operator who wants to see more can set these."""
+
+_TALKATIVE = ("whisperx", "lightning", "lightning.pytorch", "lightning.fabric", "pytorch_lightning", "pyannote")
+_PRINTING = (
+    "whisperx.asr",
+    "whisperx.alignment",
+    "pyannote.audio.core.pipeline",
+    "pyannote.audio.utils.hf_hub",
+    "pyannote.audio.utils.vbx",
+    "pyannote.audio.pipelines.clustering",
+)
+_WARNING = (
+    r"(whisperx|pyannote|lightning|torch|torchaudio|torchmetrics|transformers|sklearn|numpy|scipy|speechbrain|matplotlib)"
+    r"(\.|$)"
+)
+"""Modules whose warnings are about themselves; what they say of a computation (an empty mean, no convergence) is
+looked at in the results."""
+
+_ALL = (
+    "whisperx.asr",
+    "whisperx.alignment",
+    "whisperx.diarize",
+    "pyannote.audio.pipelines.speaker_diarization",
+    "scipy.cluster.hierarchy",
+)
+
+_lock = threading.Lock()
+_loaded = False
+
+
+def load() -> None:
+    """Import everything. Whoever comes second waits for the first."""
+    global _loaded  # noqa: PLW0603  modules are imported once in a process, too
+    with _lock:
+        if _loaded:
+            return
+        _prepare()
+        for name in _ALL:
+            import_module(name)
+        _hush()
+        for name in _PRINTING:
+            _silence(import_module(name))
+        _loaded = True
+
+
+def ignore_warnings() -> None:
+    """For this process, or as long as `warnings.catch_warnings` lasts."""
+    warnings.filterwarnings("ignore", module=_WARNING)
+    warnings.filterwarnings("ignore", message=r"\s*torchcodec is not installed")
+
+
+def _prepare() -> None:
+    """What must be said before the imports."""
+    os.environ.update(_OFF)
+    for name, value in _USUAL.items():
+        os.environ.setdefault(name, value)
+    ignore_warnings()
+    _hush()
+
+
+def _hush() -> None:
+    """Before the imports, because WhisperX adds a handler of its own where there is none; after them, because Lightning
+    sets levels.
+    """
+    for name in _TALKATIVE:
+        logger = logging.getLogger(name)
+        logger.handlers = [logging.NullHandler()]
+        logger.setLevel(logging.CRITICAL)  # at other levels WhisperX tells what was said
+        logger.propagate = False
+
+
+def _silence(module: Any) -> None:
+    """Shadows `print` in one module. Redirecting standard output would do it for all threads."""
+
+    def to_log(*things: object, **_: object) -> None:
+        logging.getLogger(__name__).debug("library.printed module=%s characters=%d", module.__name__, len(str(things)))
+
+    module.print = to_log
