@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -36,6 +37,8 @@ _DESCRIPTION = "Speech to text with word times and speakers, with WhisperX."
 
 def create_app(settings: WhisperXSettings) -> FastAPI:
     """The engine as an ASGI application. When it is started it begins to load its models, beside serving."""
+    if token := settings.token():
+        os.environ["HF_TOKEN"] = token  # where all libraries look for it that fetch models
     listeners = Models(settings, partial(_load_listener, settings))
     diarizers = Diarizers(settings)
     stages = Stages(listeners, AlignModels(settings), diarizers)
