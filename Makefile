@@ -3,11 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+WHISPERX_VENV := .venv-whisperx
+WHISPERX_STAMP := $(WHISPERX_VENV)/.installed
+WHISPERX_LISTS := $(addprefix engines/whisperx/,install.sh requirements.txt requirements-test.txt constraints.txt)
 CODE := gateway engines bench scripts tests
 
 .PHONY: help
 help:  ## list the chores
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The environment is made anew when the list of packages changes. A half-made one is never taken for whole.
 $(STAMP): pyproject.toml
@@ -28,8 +31,19 @@ run: $(STAMP)  ## leave the demo's gateway running, for curl
 	PATH="$(CURDIR)/$(BIN):$$PATH" whisper-gateway serve --config samples/config.yaml
 
 .PHONY: test
-test: $(STAMP)  ## run all tests; those for Docker and nginx run where these are there
+test: $(STAMP)  ## run all tests but test-whisperx; those for Docker and nginx run where these are there
 	$(BIN)/python -m pytest
+
+# The WhisperX engine has an environment of its own: 2 GB with torch, and other versions of libraries than the rest. Where
+# torch comes from is told in engines/whisperx/install.sh; TORCH_INDEX, TORCH_VERSION and TORCHAUDIO_VERSION change it.
+$(WHISPERX_STAMP): $(WHISPERX_LISTS)
+	$(PYTHON) -m venv --clear $(WHISPERX_VENV)
+	engines/whisperx/install.sh $(WHISPERX_VENV)/bin/python --quiet --requirement engines/whisperx/requirements-test.txt
+	touch $(WHISPERX_STAMP)
+
+.PHONY: test-whisperx
+test-whisperx: $(WHISPERX_STAMP)  ## run the tests of the WhisperX engine, in the environment .venv-whisperx; 2 GB are fetched
+	$(WHISPERX_VENV)/bin/python -m pytest tests/whisperx
 
 .PHONY: check
 check: $(STAMP)  ## lint, formatting, types
@@ -54,6 +68,10 @@ bench: $(STAMP)  ## measure the gateway against nginx, the engine against its li
 image:  ## build the faster engine's image
 	docker build -f engines/faster/Dockerfile -t whisper-gateway/faster .
 
+.PHONY: image-whisperx
+image-whisperx:  ## build the WhisperX engine's image; 1 GB is fetched
+	docker build -f engines/whisperx/Dockerfile -t whisper-gateway/whisperx .
+
 .PHONY: clean
 clean:  ## remove the virtual environment and what tools left behind
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) $(WHISPERX_VENV) wheels .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
