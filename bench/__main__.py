@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from bench import nginx, table
 from bench.engine import setting as engine
 from bench.errors import BenchError, MissingError, TimeUpError
-from bench.figures import FIGURES, GROUPS, named
+from bench.figures import FIGURES, GROUPS, USUAL, named
 from bench.harness import Options, require_gateway
+from bench.whisperx import setting as whisperx
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,11 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m bench", description="Measure the gateway and the engine against their references."
+        prog="python -m bench", description="Measure the gateway and the engines against their references."
     )
-    parser.add_argument(
-        "--only", type=_names, default=list(FIGURES), metavar="NAMES", help=", ".join([*GROUPS, *FIGURES])
-    )
+    parser.add_argument("--only", type=_names, default=USUAL, metavar="NAMES", help=", ".join([*GROUPS, *FIGURES]))
     parser.add_argument("--rounds", type=_positive, help="rounds per figure (default: 3 to 20, each figure's own)")
     parser.add_argument("--skip-docker", action="store_true", help="leave out what needs Docker")
     parser.add_argument("--write", action="store_true", help=f"also put the table on top of bench/{table.RESULTS.name}")
@@ -132,7 +131,9 @@ def _measured(name: str, setting: Options) -> list[table.Row | table.Failure]:
 def _versions(chosen: Sequence[str], setting: Options) -> list[str]:
     """Of the references."""
     versions = [nginx.version()] if _uses_nginx(chosen, setting) else []
-    return versions + (engine.versions() if any(name in GROUPS["engine"] for name in chosen) else [])
+    for group, of in (("engine", engine.versions), ("whisperx", whisperx.versions)):
+        versions += of() if any(name.startswith(f"{group}-") for name in chosen) else []
+    return versions
 
 
 def _uses_nginx(chosen: Sequence[str], setting: Options) -> bool:

@@ -11,12 +11,17 @@ from bench.engine import cold as engine_cold
 from bench.engine import memory as engine_memory
 from bench.harness import Options
 from bench.table import Row
+from bench.whisperx import chain, speakers
+from bench.whisperx import memory as whisperx_memory
+from bench.whisperx import setting as whisperx
+from bench.whisperx import start as whisperx_start
+from bench.whisperx import words as whisperx_words
 
 
 @dataclass(frozen=True)
 class Figure:
     """needs: each raises MissingError for what is not here. mirrored: --self-check can put the reference in the place
-    of what is measured.
+    of what is measured. slow: takes so long that it is measured only if it is asked for by its own name.
     """
 
     measure: Callable[[Options], list[Row]]
@@ -24,6 +29,7 @@ class Figure:
     gateway: bool = False
     docker: bool = False
     mirrored: bool = True
+    slow: bool = False
 
 
 FIGURES: dict[str, Figure] = {
@@ -41,10 +47,20 @@ FIGURES: dict[str, Figure] = {
     "engine-batch": Figure(batch.measure, [setting.require]),
     "engine-long": Figure(long.measure, [setting.require]),
     "engine-cold": Figure(engine_cold.measure, [engine_cold.require], gateway=True, docker=True, mirrored=False),
+    "whisperx-chain": Figure(chain.measure, [whisperx.require]),
+    "whisperx-speakers": Figure(speakers.measure, [whisperx.require], mirrored=False),
+    "whisperx-words": Figure(whisperx_words.measure, [whisperx.require], mirrored=False),
+    "whisperx-start": Figure(whisperx_start.measure, [whisperx.require], mirrored=False),
+    "whisperx-memory": Figure(whisperx_memory.measure, [whisperx.require], mirrored=False),
+    "whisperx-hour": Figure(whisperx_memory.measure_hour, [whisperx.require], mirrored=False, slow=True),
+    "whisperx-hours": Figure(whisperx_memory.measure_hours, [whisperx.require], mirrored=False, slow=True),
 }
+USUAL = [name for name, figure in FIGURES.items() if not figure.slow]
+"""What is measured where nothing else is asked for."""
+_ENGINES = ("engine", "whisperx")
 GROUPS = {
-    "gateway": [name for name in FIGURES if not name.startswith("engine-")],
-    "engine": [name for name in FIGURES if name.startswith("engine-")],
+    "gateway": [name for name in USUAL if name.split("-")[0] not in _ENGINES],
+    **{engine: [name for name in USUAL if name.split("-")[0] == engine] for engine in _ENGINES},
 }
 
 

@@ -34,7 +34,8 @@ class Row:
     """One figure.
 
     values: what each round gave. unit: "ms", "MB", or "" for a ratio. reference: what it was measured against.
-    worst: the largest value is the figure, not the median. note: absolute numbers behind the figure, for the reader.
+    worst: the worst value is the figure, not the median: the smallest where the target is a lower bound, else the
+    largest. note: absolute numbers behind the figure, for the reader.
     """
 
     name: str
@@ -47,7 +48,10 @@ class Row:
 
     @property
     def value(self) -> float:
-        return max(self.values) if self.worst else statistics.median(self.values)
+        if not self.worst:
+            return statistics.median(self.values)
+        lower = self.target is not None and self.target.kind == "at least"
+        return min(self.values) if lower else max(self.values)
 
     @property
     def verdict(self) -> str:

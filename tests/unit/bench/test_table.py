@@ -20,6 +20,11 @@ def test_where_the_worst_counts_one_round_can_miss_the_target() -> None:
     )
 
 
+def test_where_more_is_better_the_worst_is_the_smallest() -> None:
+    row = Row("words", [1.0, 0.5, 1.0], "", "2 dialogues", Target("at least", 0.95), worst=True)
+    assert row.cells()[1:] == ("0.500", "3 (0.500 - 1.00)", "2 dialogues", "≥ 0.95", "MISSED")
+
+
 @pytest.mark.parametrize("unit", ["", "MB"])
 def test_without_a_target_a_row_is_information(unit: str) -> None:
     assert Row("peak", [1.5], unit, "-").cells()[4:] == ("-", "information")
