@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-
 _WITHOUT_SPACES = frozenset(["ja", "zh", "yue"])
 """Languages whose sentences follow each other without a space."""
 

@@ -16,8 +16,10 @@ def transcript_of(conversation: Conversation, task: Task = "transcribe") -> Tran
 
 
 def segment_of(segment: Segment, space: str = " ") -> transcript.Segment:
-    """space: before its text. What WhisperX does not tell has the value of an unsuspicious segment: it decodes greedily, after its own search
-    for speech, and keeps no tokens.
+    """space: before its text.
+
+    What WhisperX does not tell has the value of an unsuspicious segment: it decodes greedily, after its own search for
+    speech, and keeps no tokens.
     """
     text = segment.text.strip()
     return transcript.Segment(
