@@ -19,12 +19,15 @@ from tests.fixtures.process_gateway import GatewayProcess
 
 ROOT = Path(__file__).parent.parent.parent
 FASTER_IMAGE = "whisper-gateway-test/faster"
+WHISPERX_IMAGE = "whisper-gateway-test/whisperx"
+TORCH_ARGUMENTS = ("TORCH_INDEX", "TORCH_VERSION", "TORCHAUDIO_VERSION")
+"""See engines/whisperx/install.sh. Where PyTorch's index cannot be reached: scripts/torch_wheels.py."""
 HOST = "engine.test"
 
 
-def build_faster(image: str, *options: str, **arguments: str) -> str:
-    """Builds the faster engine's image under this name, as the Dockerfile says. arguments: the build's."""
-    command = ["docker", "build", "--quiet", "-f", "engines/faster/Dockerfile", "-t", image, *options]
+def build_image(engine: str, image: str, *options: str, **arguments: str) -> str:
+    """Builds the image of this folder of engines/ under a name, as its Dockerfile says. arguments: the build's."""
+    command = ["docker", "build", "--quiet", "-f", f"engines/{engine}/Dockerfile", "-t", image, *options]
     command += [f"--build-arg={name}={value}" for name, value in arguments.items()]
     environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
     built = subprocess.run([*command, "."], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -32,10 +35,21 @@ def build_faster(image: str, *options: str, **arguments: str) -> str:
     return image
 
 
+def build_faster(image: str, *options: str, **arguments: str) -> str:
+    return build_image("faster", image, *options, **arguments)
+
+
 @pytest.fixture(scope="session")
 def faster_image() -> str:
     """The faster engine's image, built as the README says."""
     return build_faster(FASTER_IMAGE)
+
+
+@pytest.fixture(scope="session")
+def whisperx_image() -> str:
+    """The WhisperX engine's image. torch comes from where the environment says, else from PyTorch's index."""
+    chosen = {name: os.environ[name] for name in TORCH_ARGUMENTS if name in os.environ}
+    return build_image("whisperx", WHISPERX_IMAGE, NLTK_DATA="samples/models/nltk_data", **chosen)
 
 
 class Engine:
