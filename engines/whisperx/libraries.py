@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 import threading
 import warnings
 from importlib import import_module
@@ -84,6 +85,9 @@ def _prepare() -> None:
     os.environ.update(_OFF)
     for name, value in _USUAL.items():
         os.environ.setdefault(name, value)
+    # Torch makes a folder for what it compiles as soon as it is imported. Nothing is compiled here, and what lies in
+    # TMPDIR are uploads: a folder that is there already need not be made.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", tempfile.gettempdir())
     ignore_warnings()
     _hush()
 
