@@ -42,9 +42,10 @@ print(engine.getresponse().read().decode())
 
 
 def address(container: Container) -> str:
-    """Its IP address on Docker's default network."""
+    """Its IP address on the one network that it is in."""
     container.reload()
-    found: str = container.attrs["NetworkSettings"]["IPAddress"]
+    (network,) = container.attrs["NetworkSettings"]["Networks"].values()
+    found: str = network["IPAddress"]
     return found
 
 

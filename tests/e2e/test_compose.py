@@ -2,45 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import docker
 import pytest
 from openai import OpenAI
 
+from tests.e2e.compose import CPU, GPU, HARDENING, compose, devices, inspected, service
 from tests.e2e.conftest import HOST, ROOT
 from tests.fixtures.process_gateway import GatewayProcess
 
 pytestmark = [pytest.mark.docker, pytest.mark.model]
-
-CPU, GPU = ROOT / "compose.yaml", ROOT / "compose.gpu.yaml"
-
-
-def compose(*words: str | Path, **environment: str) -> str:
-    """What `docker compose --profile engines …` prints."""
-    command = ["docker", "compose", "--profile", "engines", *map(str, words)]
-    done = subprocess.run(
-        command, env={**os.environ, **environment}, cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def service(*files: Path, **environment: str) -> dict[str, Any]:
-    """The engine as compose understands it, all defaults filled in."""
-    words = [word for file in files for word in ("-f", file)]
-    found: dict[str, Any] = json.loads(compose(*words, "config", "--format", "json", **environment))
-    return found["services"]["faster-whisper"]  # type: ignore[no-any-return]
-
-
-def devices(service: dict[str, Any]) -> Any:
-    return service["deploy"]["resources"]["reservations"]["devices"]
 
 
 def test_settings_go_into_a_file_that_need_not_be_there(tmp_path: Path) -> None:
@@ -65,7 +38,7 @@ def test_the_gpu_override_asks_for_one_gpu_and_an_image_that_can_use_it() -> Non
     assert gpu["build"]["args"]["VARIANT"] == "cuda"
     assert gpu["image"] != plain["image"]
     assert gpu["environment"]["WHISPER_DEVICE"] == "cuda"
-    for key in ("read_only", "tmpfs", "cap_drop", "security_opt", "init", "volumes", "restart"):
+    for key in (*HARDENING, "volumes"):
         assert gpu[key] == plain[key], key
 
 
@@ -97,16 +70,6 @@ def gpu_project(faster_image: str, tmp_path: Path) -> Iterator[str]:
     compose(*words, "create")
     yield name
     compose(*words, "down", "--volumes")
-
-
-def inspected(project: str) -> dict[str, Any]:
-    client = docker.from_env()
-    try:
-        (container,) = client.containers.list(all=True, filters={"label": f"com.docker.compose.project={project}"})
-        attributes: dict[str, Any] = container.attrs
-        return attributes
-    finally:
-        client.close()
 
 
 def test_the_container_may_write_to_its_volume_and_tmp_only_and_has_no_capabilities(project: str) -> None:
