@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[3] / "engines" / "whisperx"
-BY_THEMSELVES = {"torch", "torchaudio"}
+BY_THEMSELVES = {"torch", "torchaudio", "whisperx", "pyannote-audio"}
 LEFT_OUT = {"torchcodec", "torchvision", "triton", "pyannoteai-sdk", "opentelemetry-exporter-otlp"}
-"""Not used: audio is decoded before, nothing looks at pictures, no code is compiled (torch for CUDA brings Triton all the
+"""Not used: audio is decoded before, nothing looks at pictures, no code is compiled (CUDA's torch brings Triton all the
 same), recordings are sent to nobody, and of OpenTelemetry's exporters only the one for HTTP is imported.
 """
 
