@@ -82,7 +82,7 @@ def long(seconds: float, of: str = DIALOGUES[0]) -> Conversation:
         ]
         if len(sound) >= len(silence(seconds)):
             break
-    name = f"{round(seconds / 60)} minutes of {dialogue.name}'s turns"
+    name = f"{seconds:.0f} s of {dialogue.name}'s turns"
     return Conversation(name, dialogue.language, bytes(sound), tuple(turns), tuple(words))
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 COUNT_TARGET = Target("at most", 0)
 SHARE_TARGET = Target("at least", 0.95)
 MIXED_TARGET = Target("at most", 0)
-_LONG_S = 120
+_LONG_S = 60
 
 
 @dataclass(frozen=True)
