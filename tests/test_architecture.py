@@ -48,12 +48,16 @@ ONLY_IN = {
     "uvicorn": ("gateway/serving", "gateway/server/", "engines/"),
     "starlette": ("gateway/control/", "engines/"),
     "yaml": "gateway/config/",
-    "faster_whisper": tuple(f"engines/faster/{name}" for name in ("transcriber", "sharing", "chunks", "speech")),
-    "ctranslate2": "engines/faster/batching",
+    "faster_whisper": (
+        *(f"engines/faster/{name}" for name in ("transcriber", "sharing", "chunks", "speech")),
+        "engines/whisperx/listener",
+    ),
+    "ctranslate2": ("engines/faster/batching", "engines/whisperx/devices"),
     "av": "engines/transcription/audio",
     "fastapi": "engines/",
-    "huggingface_hub": "engines/models/hub",
+    "huggingface_hub": ("engines/models/hub", "engines/whisperx/loading"),
     "pynvml": "engines/faster/gpu",
+    **dict.fromkeys(("torch", "whisperx", "pyannote", "transformers", "nltk"), "engines/whisperx/"),
 }
 
 
