@@ -28,8 +28,11 @@ _USUAL = {
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
     "TRANSFORMERS_VERBOSITY": "error",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    # Threads of OpenMP wait for each other by spinning. Where there are more of them than cores (listening and telling
+    # speakers apart at the same time, two engines, a busy machine) that takes four times the work itself.
+    "OMP_WAIT_POLICY": "PASSIVE",
 }
-"""An operator who wants to see more can set these."""
+"""An operator who wants something else can set these."""
 
 _TALKATIVE = ("whisperx", "lightning", "lightning.pytorch", "lightning.fabric", "pytorch_lightning", "pyannote")
 _PRINTING = (
