@@ -82,9 +82,7 @@ class Watches:
         self._known: dict[str, Watch] = {}
 
     @contextmanager
-    def begin(
-        self, request_id: str, on_progress: Callable[[dict[str, Any]], None] = lambda _: None
-    ) -> Iterator[Watch]:
+    def begin(self, request_id: str, on_progress: Callable[[dict[str, Any]], None] = lambda _: None) -> Iterator[Watch]:
         """Of two requests with the same id the later one is reported."""
         self._forget()
         watch = Watch(request_id, on_progress)
