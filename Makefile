@@ -38,7 +38,7 @@ test: $(STAMP)  ## run all tests but test-whisperx; those for Docker and nginx r
 # torch comes from is told in engines/whisperx/install.sh; TORCH_INDEX, TORCH_VERSION and TORCHAUDIO_VERSION change it.
 $(WHISPERX_STAMP): $(WHISPERX_LISTS)
 	$(PYTHON) -m venv --clear $(WHISPERX_VENV)
-	engines/whisperx/install.sh $(WHISPERX_VENV)/bin/python --quiet --requirement engines/whisperx/requirements-test.txt
+	PIP_QUIET=1 PIP_NO_COMPILE=1 engines/whisperx/install.sh $(WHISPERX_VENV)/bin/python --requirement engines/whisperx/requirements-test.txt
 	touch $(WHISPERX_STAMP)
 
 .PHONY: test-whisperx
