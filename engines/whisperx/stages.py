@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from anyio import CapacityLimiter, from_thread, to_thread
 
 from engines.transcription.beside import together
-from engines.transcription.errors import BadParameter, ModelUnavailable
+from engines.transcription.errors import BadAudio, BadParameter, ModelUnavailable
 from engines.whisperx.conversation import Conversation, Segment, Turn
 from engines.whisperx.known_speakers import named
 from engines.whisperx.options import ListeningOptions, Options, SpeakerOptions
@@ -195,12 +195,17 @@ class Stages:
         watch: Watch,
     ) -> tuple[list[Turn], dict[str, str]]:
         """Turns, and the names of those speakers who are known."""
+        known = {name: await self._voice(diarizer, name, sound) for name, sound in references.items()}
         turns, voices = await self._in_thread(watch, Stage.DIARIZE, diarizer.diarize, samples, options)
-        known = {
-            name: await to_thread.run_sync(diarizer.embedding, voice, limiter=self._threads)
-            for name, voice in references.items()
-        }
         return turns, named(voices, known)
+
+    async def _voice(self, diarizer: Diarizer, name: str, sound: Samples) -> Any:
+        """How a known speaker sounds. Raises BadParameter."""
+        try:
+            return await to_thread.run_sync(diarizer.embedding, sound, limiter=self._threads)
+        except BadAudio as exc:
+            param = "known_speaker_references[]"
+            raise BadParameter(f"{param}: that of {name[:40]!r}: {exc.message}", param=param) from None
 
     async def _in_thread(self, watch: Watch, stage: Stage, work: Callable[..., Any], *arguments: Any) -> Any:
         """`work` with a checkpoint and a way to tell how far it is, which come last."""

@@ -102,10 +102,11 @@ def test_who_is_not_known_keeps_a_letter(client: OpenAI) -> None:
     [
         (data_url(voice(DIALOGUE, "A", seconds=1)), "2 to 10 seconds"),
         (data_url(wav(silence(11))), "2 to 10 seconds"),
+        (data_url(wav(silence(5))), "Nobody is heard"),
         (data_url(b"just text"), "'Ada'"),
         ("https://example.org/ada.wav", "not a data URL"),
     ],
-    ids=["short", "long", "text", "elsewhere"],
+    ids=["short", "long", "silent", "text", "elsewhere"],
 )
 def test_a_reference_that_is_of_no_use_is_refused(client: OpenAI, reference: str, told: str) -> None:
     known: dict[str, Any] = {"known_speaker_names": ["Ada"], "known_speaker_references": [reference]}
