@@ -30,7 +30,7 @@ from tests.e2e.engine_container import (
     url,
 )
 from tests.fixtures.raw_client import RawClient
-from tests.unit.engines.faster import hub
+from tests.unit.engines.models import hub
 
 pytestmark = [pytest.mark.docker, pytest.mark.model]
 

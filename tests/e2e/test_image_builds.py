@@ -21,7 +21,7 @@ from tests.e2e.engine_container import (
     run_inside,
     start,
 )
-from tests.unit.engines.faster import hub
+from tests.unit.engines.models import hub
 
 pytestmark = [pytest.mark.docker, pytest.mark.model]
 
