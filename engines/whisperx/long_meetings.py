@@ -8,12 +8,13 @@ pyannote does anyway.
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,6 +42,7 @@ Floats = NDArray[np.float64]
 _their_binarize = speaker_diarization.binarize
 _their_filter = BaseClustering.filter_embeddings
 _their_linkage = clustering.linkage
+_their_reconstruct = SpeakerDiarization.reconstruct
 
 
 def binarize(scores: Any, **options: Any) -> Any:
@@ -76,33 +78,33 @@ def linkage(points: Floats, **options: Any) -> Floats:
 
 
 def _linked_elsewhere(points: Floats, options: dict[str, Any]) -> Floats:
-    """Raises MemoryError if that process did not survive."""
-    given: bytes | None = _written(points)
+    """Through files, which unlike pipes need nobody who reads and writes meanwhile.
+
+    Raises MemoryError if that process did not survive.
+    """
     program = [sys.executable, "-P", str(Path(__file__).with_name("linkage.py")), json.dumps(options)]
-    with subprocess.Popen(  # noqa: S603  our own program
-        program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
+    with TemporaryFile() as given, TemporaryFile() as found:
+        np.save(given, points)
+        given.seek(0)
+        status = _status(program, stdin=given, stdout=found)
+        if status:
+            raise MemoryError(f"clustering of {len(points)} points ended with {status}")
+        found.seek(0)
+        links: Floats = np.load(found)
+        return links
+
+
+def _status(program: list[str], **files: Any) -> int:
+    """Of the finished program; it is ended if its result is no longer wanted."""
+    with subprocess.Popen(program, stderr=subprocess.DEVNULL, **files) as process:  # noqa: S603  our own program
         try:
             while True:
-                try:
-                    output, _ = process.communicate(given, timeout=_PATIENCE_S)
-                    break
-                except subprocess.TimeoutExpired:
-                    given = None  # it is on its way
-                    check()
+                check()
+                with suppress(subprocess.TimeoutExpired):
+                    return process.wait(_PATIENCE_S)
         except BaseException:
             process.kill()
             raise
-    if process.returncode:
-        raise MemoryError(f"clustering of {len(points)} points ended with {process.returncode}")
-    links: Floats = np.load(io.BytesIO(output))
-    return links
-
-
-def _written(points: Floats) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, points)
-    return buffer.getvalue()
 
 
 class Clustered:
