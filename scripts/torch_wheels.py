@@ -1,7 +1,7 @@
-"""Make a folder of wheels that engines/whisperx/install.sh and its Dockerfile can take torch from: torch_wheels.py FOLDER
+"""Make a folder of wheels that the WhisperX engine is installed from, as TORCH_INDEX: torch_wheels.py FOLDER
 
 For machines that have torch's CPU wheel at hand, where pip finds it, but cannot reach PyTorch's index. torchaudio then
-comes from PyPI, whose wheel is linked to CUDA: without its libraries, which the engine does not use, it can be imported.
+comes from PyPI, whose wheel is linked to CUDA: without its libraries, which the engine does not use, it is importable.
 Prints the settings for install.sh, as a shell reads them.
 """
 
