@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import huggingface_hub
+import torch
+import torchaudio
 import whisperx
+from huggingface_hub.errors import EntryNotFoundError
 from pyannote.audio.pipelines import SpeakerDiarization
 from whisperx import alignment
 from whisperx.diarize import DiarizationPipeline
@@ -24,6 +27,17 @@ from engines.whisperx.devices import is_want_of_memory, tidy_up
 
 Model = TypeVar("Model")
 
+_ALIGN_FILES = [
+    "config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+]
+_PYTORCH = "of PyTorch's models"
+
 log = logging.getLogger(__name__)
 
 
@@ -32,12 +46,38 @@ def loaded_align_model(language: str, source: str | None, device: str) -> tuple[
     name = source or _usual(language)
 
     def load(*, cached: bool = False) -> tuple[Any, dict[str, Any]]:
-        model, facts = whisperx.load_align_model(language, device, model_name=name, model_cache_only=cached)
+        if name in torchaudio.pipelines.__all__:
+            _check_allowed(name, cached=cached)
+            place = name
+        else:
+            place = name if is_folder(name) else _fetched(name, cached=cached)
+        model, facts = whisperx.load_align_model(language, device, model_name=place)
         return model, facts
 
     if is_folder(name):
         return _or_reason("alignment model", name, load)
     return _cached(lambda: load(cached=True)) or _or_reason("alignment model", name, load)
+
+
+def _fetched(name: str, *, cached: bool) -> str:
+    """The folder of an alignment model from the hub: what is needed of it, for some bring the same weights thrice.
+
+    transformers would fetch it, too, but tells those who have no token or no network something else.
+    """
+    folder: str = huggingface_hub.snapshot_download(name, allow_patterns=_ALIGN_FILES, local_files_only=cached)
+    try:
+        huggingface_hub.hf_hub_download(name, "model.safetensors", local_files_only=cached)
+    except EntryNotFoundError:
+        huggingface_hub.hf_hub_download(name, "pytorch_model.bin", local_files_only=cached)
+    return folder
+
+
+def _check_allowed(name: str, *, cached: bool) -> None:
+    """Torchaudio's models come from PyTorch's own server, whatever HF_HUB_OFFLINE says. Raises Unloadable."""
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    path = torchaudio.pipelines.__dict__[name]._path  # noqa: SLF001  has no other name
+    if (cached or huggingface_hub.constants.HF_HUB_OFFLINE) and not (folder / Path(path).name).exists():
+        raise Unloadable(f"it is not in the cache {folder}, and HF_HUB_OFFLINE forbids fetching it")
 
 
 def loaded_pipeline(source: str, device: str) -> Any:
@@ -77,6 +117,8 @@ def _or_reason(what: str, source: str, load: Callable[[], Model]) -> Model:
         return load()
     except Exception as exc:
         text = reasons.redacted(exc, hub.secrets())
+        if isinstance(exc, Unloadable):
+            raise Unloadable(f"{what} {source}: {text}") from None
         log.info("model.problem model=%s kind=%s text=%r", source, type(exc).__name__, text[:1000])
         tidy_up()
         raise Unloadable(f"{what} {source}: {_reason(exc, source) or text}") from None
@@ -94,7 +136,8 @@ def _reason(problem: Exception, source: str) -> str | None:
         if hub.secrets():
             return f"the owner of HF_TOKEN has not accepted the conditions of {repository}: do so at {page}"
         return f"{repository} has conditions: accept them at {page}, and set HF_TOKEN to a token of that account"
-    reason = reasons.fetching(problem, hub.address(), hub.cache()) or reasons.loading(problem, source, "auto")
+    address = _PYTORCH if source in torchaudio.pipelines.__all__ else hub.address()
+    reason = reasons.fetching(problem, address, hub.cache()) or reasons.loading(problem, source, "auto")
     return reason if reason is None or repository == source else f"{repository}: {reason}"
 
 
