@@ -65,10 +65,11 @@ def _fetched(name: str, *, cached: bool) -> str:
     transformers would fetch it, too, but tells those who have no token or no network something else.
     """
     folder: str = huggingface_hub.snapshot_download(name, allow_patterns=_ALIGN_FILES, local_files_only=cached)
+    version = Path(folder).name
     try:
-        huggingface_hub.hf_hub_download(name, "model.safetensors", local_files_only=cached)
+        huggingface_hub.hf_hub_download(name, "model.safetensors", revision=version, local_files_only=cached)
     except EntryNotFoundError:
-        huggingface_hub.hf_hub_download(name, "pytorch_model.bin", local_files_only=cached)
+        huggingface_hub.hf_hub_download(name, "pytorch_model.bin", revision=version, local_files_only=cached)
     return folder
 
 
@@ -127,8 +128,6 @@ def _or_reason(what: str, source: str, load: Callable[[], Model]) -> Model:
 def _reason(problem: Exception, source: str) -> str | None:
     if is_want_of_memory(problem):
         return "there is not enough memory for it"
-    if is_folder(source):
-        return _in_folder(problem, Path(source)) or reasons.loading(problem, source, "auto")
     kinds = {cls.__name__ for cause in _chain(problem) for cls in type(cause).__mro__}
     repository = _repository(problem) or source
     if "GatedRepoError" in kinds:
@@ -136,6 +135,8 @@ def _reason(problem: Exception, source: str) -> str | None:
         if hub.secrets():
             return f"the owner of HF_TOKEN has not accepted the conditions of {repository}: do so at {page}"
         return f"{repository} has conditions: accept them at {page}, and set HF_TOKEN to a token of that account"
+    if is_folder(source):
+        return _in_folder(problem, Path(source)) or reasons.loading(problem, source, "auto")
     address = _PYTORCH if source in torchaudio.pipelines.__all__ else hub.address()
     reason = reasons.fetching(problem, address, hub.cache()) or reasons.loading(problem, source, "auto")
     return reason if reason is None or repository == source else f"{repository}: {reason}"

@@ -85,7 +85,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif (name := path.removeprefix(f"/{hub.repository}/resolve/{COMMIT}/")) in hub.files:
             self._file(hub.files[name], body=body)
         else:
-            self._answer(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+            known = path.startswith(f"/{hub.repository}/resolve/{COMMIT}/")
+            self._answer(404, b"{}", {"X-Error-Code": "EntryNotFound" if known else "RepoNotFound"})
 
     def _json(self, value: object) -> None:
         self._answer(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
