@@ -36,6 +36,7 @@ def by_the_library(libraries: None, diarization_model: Path) -> Any:
         patch.setattr(speaker_diarization, "binarize", ours._their_binarize)
         patch.setattr(clustering, "linkage", ours._their_linkage)
         patch.setattr(clustering.BaseClustering, "filter_embeddings", ours._their_filter)
+        patch.setattr(ours.PyannoteAudioPretrainedSpeakerEmbedding, "__call__", ours._their_embed)
         patch.setattr(speaker_diarization.SpeakerDiarization, "reconstruct", ours._their_reconstruct)
         yield DiarizationPipeline(model_name=str(diarization_model))
 

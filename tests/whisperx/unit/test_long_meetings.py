@@ -87,6 +87,19 @@ def test_windows_are_binarized_as_by_pyannote(ours: Any, monkeypatch: pytest.Mon
     np.testing.assert_array_equal(ours.binarize(flat, onset=0.5), ours._their_binarize(flat, onset=0.5))
 
 
+def test_what_is_kept_of_batches_lies_together(ours: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ours, "SHELF", 20)
+    shelf = ours.Shelf()
+    batches = [voices(count, seed=count) for count in (8, 8, 3, 8, 30, 5)]
+    kept = [shelf.take(batch) for batch in batches]
+    np.testing.assert_array_equal(np.vstack(kept), np.vstack(batches))
+    assert kept[0].base is kept[1].base is kept[2].base
+    assert len({id(one.base) for one in kept}) == 4
+    doubled = shelf.take(batches[0].astype(np.float64))
+    assert doubled.dtype == np.float64
+    assert shelf.take(batches[0][:, :5]).shape == (8, 5)
+
+
 def test_windows_are_put_together_as_by_pyannote(ours: Any, diarizer: Any) -> None:
     pipeline = diarizer._pipeline
     frames = pipeline._segmentation.model.receptive_field
