@@ -18,6 +18,10 @@ from engines.transcription.errors import EngineError
 
 log = logging.getLogger(__name__)
 
+SILENCE_S = 15.0
+"""After so long without an event a comment is sent, which clients pass over: proxies take silent servers for dead."""
+_STILL_HERE = b": still here\n\n"
+
 Tell = Callable[[bytes], None]
 """Sends an event soon, after those before it. On the event loop, and never waits."""
 Work = Callable[[Tell], Awaitable[bytes]]
@@ -75,8 +79,14 @@ class EventStream(Response):
 
     async def _send_all(self, reader: MemoryObjectReceiveStream[bytes], send: Send, scope: anyio.CancelScope) -> None:
         try:
-            async for event in reader:
-                await self._send(send, event, more=True)
+            while True:
+                event = _STILL_HERE if self._begun else b""
+                with anyio.move_on_after(SILENCE_S):
+                    event = await reader.receive()
+                if event:
+                    await self._send(send, event, more=True)
+        except anyio.EndOfStream:
+            pass
         except ClientLeft:
             scope.cancel()
 

@@ -46,11 +46,14 @@ class AlignModels:
         """Languages whose models are in memory; the one whose use is longest ago first."""
         return [language for language, slot in self._slots.items() if slot.state is SlotState.READY]
 
+    def begin_loading(self, language: str) -> None:
+        """Begin, unless it is loaded or loading: a request for it is on its way. The language is known."""
+        self._slot(language).begin_loading()
+
     @asynccontextmanager
     async def borrowed(self, language: str) -> AsyncIterator[Aligner]:
         """The model of a language that is known, loaded, until the block is left. Raises ModelUnavailable."""
-        slot = self._slots.setdefault(language, self._new_slot(language))
-        self._slots.move_to_end(language)
+        slot = self._slot(language)
         try:
             if slot.state is not SlotState.READY:
                 await self._make_room(self._settings.align_models_kept - 1, besides=language)
@@ -59,12 +62,19 @@ class AlignModels:
         finally:
             await self._make_room(self._settings.align_models_kept)
 
+    def _slot(self, language: str) -> ModelSlot[Aligner]:
+        """From now on the one whose use is the latest."""
+        if language not in self._slots:
+            self._slots[language] = self._new_slot(language)
+        self._slots.move_to_end(language)
+        return self._slots[language]
+
     def _new_slot(self, language: str) -> ModelSlot[Aligner]:
         source = self._settings.align_models.get(language)
         return ModelSlot(
             partial(_load, language, source, self._settings),
             close=lambda aligner: aligner.close(),
-            ttl=None if source is None else self._settings.ttl_of(source),
+            ttl=self._settings.ttl_of(source or ""),
             name=f"align-{language}",
         )
 

@@ -25,7 +25,7 @@ from engines.whisperx.openai_routes import create_openai_router
 from engines.whisperx.progress import Watches
 from engines.whisperx.routes import create_router
 from engines.whisperx.settings import WhisperXSettings
-from engines.whisperx.stages import Stages
+from engines.whisperx.toolbox import Toolbox
 
 if TYPE_CHECKING:
     from engines.whisperx.diarizer import Diarizer
@@ -41,8 +41,8 @@ def create_app(settings: WhisperXSettings) -> FastAPI:
         os.environ["HF_TOKEN"] = token  # where all libraries look for it that fetch models
     listeners = Models(settings, partial(_load_listener, settings))
     diarizers = Diarizers(settings)
-    stages = Stages(listeners, AlignModels(settings), diarizers)
-    desk = Desk(stages, longest=settings.max_audio_hours * 3600)
+    toolbox = Toolbox(listeners, AlignModels(settings), diarizers)
+    desk = Desk(toolbox, longest=settings.max_audio_hours * 3600)
     watches = Watches()
 
     @asynccontextmanager

@@ -1,7 +1,6 @@
-"""From an upload to an answer, one request at a time.
+"""From an upload to an answer.
 
-WhisperX's pipelines hold state while they work, and each of them alone fills the device. So requests take turns, first
-come, first served; while one is computed the next is decoded, and all others wait with their uploads as they came.
+While one request is computed (see stages.py) the next is decoded, and all others wait with their uploads as they came.
 Uploads that are no audio are refused at once, whoever is being served. A client who leaves leaves the queue, or ends
 its computation at the next checkpoint of the stage it is in.
 """
@@ -13,6 +12,7 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -23,7 +23,8 @@ from engines.transcription.quiet import Quiet
 from engines.whisperx.conversation import Conversation, Segment
 from engines.whisperx.options import KnownSpeaker, Options, SpeakerOptions
 from engines.whisperx.progress import Stage, Watch
-from engines.whisperx.stages import Heard, Stages
+from engines.whisperx.stages import Stages
+from engines.whisperx.toolbox import Heard, Toolbox, Tools
 
 if TYPE_CHECKING:
     from engines.transcription.tape import Samples
@@ -39,18 +40,18 @@ REFERENCE_S = (2.0, 10.0)
 _TOLERANCE_S = 0.1
 _REFERENCES = "known_speaker_references[]"
 
-Work = Callable[["Samples"], Awaitable[Conversation]]
+Work = Callable[[Tools, "Samples"], Awaitable[Conversation]]
 
 
 class Desk:
     """longest: the longest recording accepted, in seconds. All methods raise EngineError."""
 
-    def __init__(self, stages: Stages, longest: float) -> None:
-        self._stages = stages
+    def __init__(self, toolbox: Toolbox, longest: float) -> None:
+        self._toolbox = toolbox
+        self._stages = Stages(toolbox)
         self._longest = longest
         self._looks = CapacityLimiter(LOOKS)
         self._places = Semaphore(PLACES)
-        self._turn = Semaphore(1)
         self._quiet = Quiet()
 
     async def transcribe(
@@ -59,30 +60,34 @@ class Desk:
         """`heard` is called, on the event loop, for each segment as Whisper writes it: not yet aligned, no speaker."""
         watch.expect(Stage.DECODE, *self._stages.of(options))
         references = await self._references(options.known)
-        work = partial(
-            self._stages.transcribe, model=model, options=options, references=references, watch=watch, heard=heard
-        )
-        return await self._serve(upload, watch, partial(self._stages.begin_loading, model, options), work)
+        language = options.listening.language if Stage.ALIGN in self._stages.of(options) else None
+        tools = self._toolbox.for_listening(model, language, speakers=options.speakers is not None)
+        work = partial(self._stages.transcribe, options=options, references=references, watch=watch, heard=heard)
+        return await self._serve(upload, watch, tools, work)
 
     async def align(self, upload: BinaryIO, segments: Sequence[Segment], language: str, watch: Watch) -> Conversation:
         """Word times for a transcript that the client brought."""
-        self._stages.check_alignable(language)
+        if not self._toolbox.aligns(language):
+            raise BadParameter(
+                f"language: there is no alignment model for {language!r}; the operator can name one in ALIGN_MODELS.",
+                param="language",
+            )
         watch.expect(Stage.DECODE, Stage.ALIGN)
         work = partial(self._stages.align, segments=segments, language=language, watch=watch)
-        return await self._serve(upload, watch, lambda: None, work)
+        return await self._serve(upload, watch, self._toolbox.for_aligning(language), work)
 
     async def diarize(self, upload: BinaryIO, options: SpeakerOptions, watch: Watch) -> Conversation:
         """Who speaks when, whatever they say: turns, and no segments."""
         watch.expect(Stage.DECODE, Stage.DIARIZE)
         work = partial(self._stages.diarize, options=options, watch=watch)
-        return await self._serve(upload, watch, self._stages.begin_loading_speakers, work)
+        return await self._serve(upload, watch, self._toolbox.for_telling_apart(), work)
 
     async def _serve(
-        self, upload: BinaryIO, watch: Watch, begin_loading: Callable[[], None], work: Work
+        self, upload: BinaryIO, watch: Watch, tools: AbstractAsyncContextManager[Tools], work: Work
     ) -> Conversation:
         arrived = time.monotonic()
         try:
-            conversation = await self._served(upload, watch, begin_loading, work)
+            conversation = await self._served(upload, watch, tools, work)
         except MemoryError:
             raise OutOfMemory from None
         log.info(
@@ -94,17 +99,19 @@ class Desk:
         return conversation
 
     async def _served(
-        self, upload: BinaryIO, watch: Watch, begin_loading: Callable[[], None], work: Work
+        self, upload: BinaryIO, watch: Watch, tools: AbstractAsyncContextManager[Tools], work: Work
     ) -> Conversation:
+        """Models are waited for first: whoever waits holds up nobody who does not need the same."""
         with self._quiet.busy():
             await to_thread.run_sync(_check, upload, limiter=self._looks)
-            begin_loading()
-            async with self._places:
-                watch.reach(Stage.DECODE, 0.0)
-                samples = await to_thread.run_sync(_decode, upload, self._longest)
-                watch.reach(Stage.DECODE, 1.0)
-                async with self._turn:
-                    return await work(samples)
+            async with tools as borrowed:
+                if not self._places.value:
+                    watch.wait()
+                async with self._places:
+                    watch.reach(Stage.DECODE, 0.0)
+                    samples = await to_thread.run_sync(_decode, upload, self._longest)
+                    watch.reach(Stage.DECODE, 1.0)
+                    return await work(borrowed, samples)
 
     async def _references(self, known: Sequence[KnownSpeaker]) -> dict[str, Samples]:
         """Known speakers' voices by their names. Raises BadParameter."""

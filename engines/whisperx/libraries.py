@@ -6,8 +6,10 @@ hundred lines, in log lines that hold transcripts, and to servers of their maker
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
+import socket
 import tempfile
 import threading
 import warnings
@@ -58,6 +60,10 @@ _ALL = (
     "scipy.cluster.hierarchy",
 )
 
+_PATIENCE_S = 60.0
+"""Seconds for which a server may be silent. torch's downloads know no limit of their own, and while one hangs, whoever
+wants that model waits."""
+
 _lock = threading.Lock()
 _loaded = False
 
@@ -69,8 +75,13 @@ def load() -> None:
         if _loaded:
             return
         _prepare()
+        gc.disable()
         for name in _ALL:
             import_module(name)
+        # Half a million objects that live as long as the process. Each look through them for garbage would hold up
+        # all threads for a second.
+        gc.freeze()
+        gc.enable()
         _hush()
         for name in _PRINTING:
             _silence(import_module(name))
@@ -86,6 +97,8 @@ def ignore_warnings() -> None:
 def _prepare() -> None:
     """What must be said before the imports."""
     os.environ.update(_OFF)
+    if socket.getdefaulttimeout() is None:
+        socket.setdefaulttimeout(_PATIENCE_S)
     for name, value in _USUAL.items():
         os.environ.setdefault(name, value)
     # Torch makes a folder for what it compiles as soon as it is imported. Nothing is compiled here, and what lies in

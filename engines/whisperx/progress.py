@@ -50,6 +50,11 @@ class Watch:
         """What this request consists of."""
         self._stages = dict.fromkeys(stages, 0.0)
 
+    def wait(self) -> None:
+        """Others come first."""
+        self.state = State.QUEUED
+        self.on_progress(self.report())
+
     def reach(self, stage: Stage, fraction: float) -> None:
         """fraction: of this stage, 0 to 1. Only ever grows."""
         before = self._stages.get(stage, 0.0)

@@ -9,13 +9,19 @@ from engines.transcription import events
 from engines.transcription.dialects import problem
 from engines.transcription.errors import EngineError
 from engines.transcription.event_stream import Tell
+from engines.whisperx.progress import Stage, State
 
 
 def telling(tell: Tell) -> Callable[[dict[str, Any]], None]:
-    """What a Watch calls with its reports."""
+    """What a Watch calls with its reports.
+
+    An answer has begun with its first event, so that comes as late as it can: up to the end of decoding a recording can
+    turn out to be unfit, and is refused with a status. But whoever has to wait for others hears of it.
+    """
 
     def on_progress(report: dict[str, Any]) -> None:
-        tell(events.encoded({"type": "progress", **report}))
+        if report["state"] == State.QUEUED or report["stages"].get(Stage.DECODE, 1.0) == 1.0:
+            tell(events.encoded({"type": "progress", **report}))
 
     return on_progress
 

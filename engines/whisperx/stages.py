@@ -1,26 +1,28 @@
-"""What is computed of a recording: WhisperX's stages, each with the model that it needs, which is loaded when it is
-needed first.
+"""What is computed of a recording: WhisperX's stages.
 
-Telling speakers apart needs the sound alone, not the words, so it goes on beside listening and aligning.
+WhisperX's pipelines hold state while they work, and each of them alone fills the device. So recordings take turns,
+first come, first served. Within a turn, speakers are told apart beside listening and aligning: that needs the sound
+alone, not the words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from anyio import CapacityLimiter, from_thread, to_thread
+from anyio import CapacityLimiter, Semaphore, from_thread, to_thread
 
 from engines.transcription.beside import together
 from engines.transcription.errors import BadAudio, BadParameter, ModelUnavailable
 from engines.whisperx.conversation import Conversation, Segment, Turn
 from engines.whisperx.known_speakers import named
-from engines.whisperx.options import ListeningOptions, Options, SpeakerOptions
+from engines.whisperx.options import Options, SpeakerOptions
 from engines.whisperx.progress import Stage, Watch
 from engines.whisperx.speakers import told_apart
+from engines.whisperx.toolbox import Diarizer, Heard, Toolbox, Tools
 
 if TYPE_CHECKING:
     from engines.transcription.tape import Samples
@@ -29,66 +31,13 @@ THREADS = 2
 """Whisper and alignment in one, speakers in the other."""
 SAMPLE_RATE = 16_000
 
-Tell = Callable[[float], None]
-"""Takes the fraction of a stage that is done."""
-Checkpoint = Callable[[], None]
-Heard = Callable[[Segment], None]
-
-
-class Listener(Protocol):
-    """What hears words; see listener.py."""
-
-    def listen(
-        self, samples: Samples, options: ListeningOptions, checkpoint: Checkpoint, tell: Tell, heard: Heard
-    ) -> tuple[str, list[Segment]]: ...
-
-
-class Aligner(Protocol):
-    """What finds the times of words; see aligner.py."""
-
-    def align(
-        self, segments: Sequence[Segment], samples: Samples, checkpoint: Checkpoint, tell: Tell
-    ) -> list[Segment]: ...
-
-
-class Diarizer(Protocol):
-    """What tells speakers apart; see diarizer.py."""
-
-    def diarize(
-        self, samples: Samples, options: SpeakerOptions, checkpoint: Checkpoint, tell: Tell
-    ) -> tuple[list[Turn], dict[str, Any]]: ...
-
-    def embedding(self, samples: Samples) -> Any: ...
-
-
-class Listeners(Protocol):
-    """Who has the Whisper models, by id."""
-
-    def begin_loading(self, model: str) -> None: ...
-    def borrowed(self, model: str) -> AbstractAsyncContextManager[Listener]: ...
-
-
-class Aligners(Protocol):
-    """Who has the alignment models, by language."""
-
-    def knows(self, language: str) -> bool: ...
-    def borrowed(self, language: str) -> AbstractAsyncContextManager[Aligner]: ...
-
-
-class Diarizers(Protocol):
-    """Who has the diarization model."""
-
-    def begin_loading(self) -> None: ...
-    def borrowed(self) -> AbstractAsyncContextManager[Diarizer]: ...
-
 
 class Stages:
     """All methods raise EngineError, and end their work at the next checkpoint when they are cancelled."""
 
-    def __init__(self, listeners: Listeners, aligners: Aligners, diarizers: Diarizers) -> None:
-        self._listeners = listeners
-        self._aligners = aligners
-        self._diarizers = diarizers
+    def __init__(self, toolbox: Toolbox) -> None:
+        self._toolbox = toolbox
+        self._free = Semaphore(1)
         self._threads = CapacityLimiter(THREADS)
 
     def of(self, options: Options) -> Iterator[Stage]:
@@ -99,92 +48,94 @@ class Stages:
         if options.speakers is not None:
             yield Stage.DIARIZE
 
-    def begin_loading(self, model: str, options: Options) -> None:
-        self._listeners.begin_loading(model)
-        if options.speakers is not None:
-            self._diarizers.begin_loading()
-
-    def begin_loading_speakers(self) -> None:
-        self._diarizers.begin_loading()
-
-    def check_alignable(self, language: str) -> None:
-        """Raises BadParameter."""
-        if not self._aligners.knows(language):
-            raise BadParameter(
-                f"language: there is no alignment model for {language!r}; the operator can name one in ALIGN_MODELS.",
-                param="language",
-            )
-
     async def transcribe(
         self,
+        tools: Tools,
         samples: Samples,
         *,
-        model: str,
         options: Options,
         references: Mapping[str, Samples],
         watch: Watch,
         heard: Heard | None = None,
     ) -> Conversation:
         """references: voices of speakers whose names are known."""
-        listen = partial(self._listen_and_align, samples, model, options, watch, heard)
-        if options.speakers is None:
-            language, segments, warnings = await listen()
-            return Conversation(language, len(samples) / SAMPLE_RATE, tuple(segments), tuple(warnings))
-        async with self._diarizers.borrowed() as diarizer:  # first: if there is none, the work would be in vain
-            diarize = partial(self._tell_apart, diarizer, samples, options.speakers, references, watch)
-            (language, segments, warnings), (turns, names) = await together(listen, diarize)
-        if segments and not any(segment.words for segment in segments):
-            warnings.append("Speakers are told by whole segments, because their words have no times.")
-        return Conversation(
-            language,
-            len(samples) / SAMPLE_RATE,
-            tuple(await to_thread.run_sync(told_apart, segments, turns)),
-            (*warnings, *_unlike(options.speakers, turns)),
-            tuple(turns),
-            names,
-        )
+        turns: list[Turn] = []
+        names: dict[str, str] = {}
+        listen = partial(self._listen, tools, samples, options, watch, heard)
+        async with self._turn(watch):
+            if tools.diarizer is None or options.speakers is None:
+                language, segments, aligned = await listen()
+            else:
+                diarize = partial(self._tell_apart, tools.diarizer, samples, options.speakers, references, watch)
+                (language, segments, aligned), (turns, names) = await together(listen, diarize)
+        warnings: list[str] = []
+        if segments and _wants_alignment(options) and not aligned:
+            segments, warnings = await self._align_afterwards(samples, segments, language, watch)
+        if options.speakers is not None:
+            if segments and not any(segment.words for segment in segments):
+                warnings.append("Speakers are told by whole segments, because their words have no times.")
+            segments = await to_thread.run_sync(told_apart, segments, turns)
+            warnings += _unlike(options.speakers, turns)
+        return Conversation(language, len(samples) / SAMPLE_RATE, tuple(segments), tuple(warnings), tuple(turns), names)
 
     async def align(
-        self, samples: Samples, *, segments: Sequence[Segment], language: str, watch: Watch
+        self, tools: Tools, samples: Samples, *, segments: Sequence[Segment], language: str, watch: Watch
     ) -> Conversation:
         """Segments are cut off where the recording ends."""
         duration = len(samples) / SAMPLE_RATE
         inside = [replace(one, end=min(one.end, duration)) for one in segments if one.start < duration]
-        async with self._aligners.borrowed(language) as aligner:
-            aligned = await self._in_thread(watch, Stage.ALIGN, aligner.align, inside, samples)
+        assert tools.aligner is not None
+        async with self._turn(watch):
+            aligned = await self._in_thread(watch, Stage.ALIGN, tools.aligner.align, inside, samples)
         missing = len(segments) - len(inside)
         warnings = [f"{missing} segments begin after the recording's end and are left out."] if missing else []
         return Conversation(language, duration, tuple(aligned), tuple(warnings))
 
-    async def diarize(self, samples: Samples, *, options: SpeakerOptions, watch: Watch) -> Conversation:
+    async def diarize(self, tools: Tools, samples: Samples, *, options: SpeakerOptions, watch: Watch) -> Conversation:
         """Turns, and no segments."""
-        async with self._diarizers.borrowed() as diarizer:
-            turns, _ = await self._in_thread(watch, Stage.DIARIZE, diarizer.diarize, samples, options)
+        assert tools.diarizer is not None
+        async with self._turn(watch):
+            turns, _ = await self._in_thread(watch, Stage.DIARIZE, tools.diarizer.diarize, samples, options)
         return Conversation("", len(samples) / SAMPLE_RATE, (), tuple(_unlike(options, turns)), tuple(turns))
 
-    async def _listen_and_align(
-        self, samples: Samples, model: str, options: Options, watch: Watch, heard: Heard | None
-    ) -> tuple[str, list[Segment], list[str]]:
-        """Language, segments, warnings."""
+    @asynccontextmanager
+    async def _turn(self, watch: Watch) -> AsyncIterator[None]:
+        if not self._free.value:
+            watch.wait()
+        async with self._free:
+            yield
+
+    async def _listen(
+        self, tools: Tools, samples: Samples, options: Options, watch: Watch, heard: Heard | None
+    ) -> tuple[str, list[Segment], bool]:
+        """Language, segments, and whether those are aligned already: if the model for that is at hand."""
 
         def tell_of(segment: Segment) -> None:
             if heard is not None:
                 from_thread.run_sync(heard, segment)
 
-        async with self._listeners.borrowed(model) as listener:
-            listen = partial(listener.listen, heard=tell_of)
-            language, segments = await self._in_thread(watch, Stage.TRANSCRIBE, listen, samples, options.listening)
-        if not _wants_alignment(options) or not segments:
-            return language, segments, []
-        if not self._aligners.knows(language):
+        assert tools.listener is not None
+        listen = partial(tools.listener.listen, heard=tell_of)
+        language, segments = await self._in_thread(watch, Stage.TRANSCRIBE, listen, samples, options.listening)
+        if not segments or not _wants_alignment(options) or not self._toolbox.aligns_at_once(language):
+            return language, segments, False
+        async with self._toolbox.for_aligning(language) as more:
+            assert more.aligner is not None
+            return language, await self._in_thread(watch, Stage.ALIGN, more.aligner.align, segments, samples), True
+
+    async def _align_afterwards(
+        self, samples: Samples, segments: list[Segment], language: str, watch: Watch
+    ) -> tuple[list[Segment], list[str]]:
+        """In a turn of its own, when the model for it is there; the segments as they are and a warning if none is."""
+        if not self._toolbox.aligns(language):
             reason = f"there is no alignment model for {language!r}; the operator can name one in ALIGN_MODELS."
-            return language, segments, [f"Words have no times: {reason}"]
+            return segments, [f"Words have no times: {reason}"]
         try:
-            async with self._aligners.borrowed(language) as aligner:
-                aligned = await self._in_thread(watch, Stage.ALIGN, aligner.align, segments, samples)
+            async with self._toolbox.for_aligning(language) as tools, self._turn(watch):
+                assert tools.aligner is not None
+                return await self._in_thread(watch, Stage.ALIGN, tools.aligner.align, segments, samples), []
         except ModelUnavailable as exc:  # what has been heard is worth more than its times
-            return language, segments, [f"Words have no times: {exc.message}"]
-        return language, aligned, []
+            return segments, [f"Words have no times: {exc.message}"]
 
     async def _tell_apart(
         self,

@@ -27,7 +27,7 @@ def spread(words: Sequence[str], start: float, end: float) -> Iterator[Word]:
     for word in words:
         first = start + (end - start) * done / total
         done += len(word) + 1
-        yield Word(word, round(first, 3), max(round(first, 3), round(start + (end - start) * done / total, 3)))
+        yield Word(word, first, max(first, start + (end - start) * done / total))
 
 
 def mended(found: Sequence[Found], start: float, end: float) -> list[Word]:

@@ -194,3 +194,12 @@ def test_rubbish_is_refused(engine: EngineProcess, path: str, content: bytes) ->
 def test_a_language_that_the_model_does_not_know_is_refused(engine: EngineProcess) -> None:
     problem = post(engine, "/transcribe", recording(GOODBYE), language="yue").json()
     assert (problem["code"], problem["param"]) == ("invalid_value", "language")
+
+
+def test_what_turns_out_too_long_is_refused_with_a_status_on_streams_too(start: Callable[..., EngineProcess]) -> None:
+    """A stream begins when its recording is decoded."""
+    engine = start(MAX_AUDIO_HOURS="0.001", WHISPER_PRELOAD="none")
+    for path in ("/transcribe", "/v1/audio/transcriptions"):
+        answer = post(engine, path, recording(DIALOGUE), stream="true")
+        assert answer.status_code == 400, answer.text
+        assert "longer than the 0.001 hours" in answer.text

@@ -84,3 +84,16 @@ async def test_a_model_that_cannot_be_loaded_says_why_and_is_tried_again(tmp_pat
     folder.symlink_to(ALIGN)
     await use(some, "en")
     assert some.loaded() == ["en"]
+
+
+def test_models_of_whisperx_s_choice_are_unloaded_like_all_others() -> None:
+    some = AlignModels(WhisperXSettings.from_environment({"WHISPER_TTL": "5m", "ALIGN_MODELS": f"en={ALIGN}"}))
+    assert [some._slot(language).ttl for language in ("en", "de")] == [300, 300]
+
+
+async def test_a_model_can_be_loaded_ahead() -> None:
+    some = models()
+    some.begin_loading("en")
+    assert some.loaded() == []
+    await use(some, "en")
+    assert some.loaded() == ["en"]

@@ -8,6 +8,7 @@ import pytest
 
 from engines.whisperx import progress
 from engines.whisperx.progress import KEPT_S, Stage, Watch, Watches
+from engines.whisperx.progress_events import telling
 
 
 class Clock:
@@ -101,3 +102,20 @@ def test_only_so_many_that_have_ended_are_remembered(watches: Watches, monkeypat
             with watches.begin(name):
                 pass
         assert [name for name in ("working", *"abcd") if watches.report(name)] == ["working", "d"]
+
+
+def test_a_stream_begins_when_the_recording_is_decoded_or_others_come_first() -> None:
+    """Before, it may still be refused with a status of its own."""
+    told: list[bytes] = []
+    watch = Watch("r", telling(told.append))
+    watch.expect(Stage.DECODE, Stage.TRANSCRIBE)
+    watch.reach(Stage.DECODE, 0.0)
+    assert not told
+    watch.wait()
+    assert len(told) == 1
+    assert b'"state": "queued"' in told[0]
+    watch.reach(Stage.DECODE, 0.5)
+    assert len(told) == 1
+    watch.reach(Stage.DECODE, 1.0)
+    watch.reach(Stage.TRANSCRIBE, 0.5)
+    assert len(told) == 3

@@ -20,6 +20,7 @@ from engines.whisperx.desk import Desk
 from engines.whisperx.options import KnownSpeaker, ListeningOptions, Options, SpeakerOptions
 from engines.whisperx.progress import Stage, Watch
 from engines.whisperx.stages import Stages
+from engines.whisperx.toolbox import Toolbox
 from engines.whisperx.transcripts import transcript_of
 
 pytestmark = pytest.mark.anyio
@@ -48,7 +49,10 @@ class Models:
         self.segments = [SPOKEN]
         self.turns = [Turn(0.4, 1.0, "SPEAKER_00"), Turn(1.0, 1.6, "SPEAKER_01")]
         self.known = {"en"}
+        self.in_memory = ["en"]
         self.missing: set[str] = set()
+        self.fetching: set[str] = set()
+        self.fetched = anyio.Event()
         self.broken: dict[str, Exception] = {}
         self.begun = {name: threading.Event() for name in ("listen", "align", "diarize")}
         self.go = {name: threading.Event() for name in self.begun}
@@ -123,6 +127,9 @@ class Models:
     def begin_loading(self, model: str = "speakers") -> None:
         self.log.append(f"load {model}")
 
+    def loaded(self) -> list[str]:
+        return self.in_memory
+
     def knows(self, language: str) -> bool:
         return language in self.known
 
@@ -130,6 +137,9 @@ class Models:
     async def borrowed(self, model: str = "speakers") -> AsyncIterator[Any]:
         if model in self.missing:
             raise ModelUnavailable(f"The model could not be loaded: no {model}.")
+        while model in self.fetching:
+            self.fetched = anyio.Event()
+            await self.fetched.wait()
         yield self
 
 
@@ -140,7 +150,7 @@ def models() -> Models:
 
 @pytest.fixture
 def desk(models: Models) -> Desk:
-    return Desk(Stages(models, models, models), longest=60)
+    return Desk(Toolbox(models, models, models), longest=60)
 
 
 SPEAKERS = Options(speakers=SpeakerOptions())
@@ -158,7 +168,7 @@ async def test_without_speakers_nobody_loads_what_tells_them_apart(desk: Desk, m
 
 async def test_speakers_are_told_apart_word_by_word(desk: Desk, models: Models) -> None:
     said = await desk.transcribe(recording(), "base", SPEAKERS, Watch("r"))
-    assert sorted(models.log) == ["align", "diarize", "listen", "load base", "load speakers"]
+    assert sorted(models.log) == ["align", "diarize", "listen", "load base"]
     assert [(one.text.strip(), one.speaker) for one in said.segments] == [
         ("good", "SPEAKER_00"), ("morning", "SPEAKER_01"),
     ]  # fmt: skip
@@ -199,10 +209,61 @@ async def test_a_language_that_cannot_be_aligned_is_a_warning(desk: Desk, models
 
 
 async def test_an_alignment_model_that_cannot_be_loaded_is_a_warning(desk: Desk, models: Models) -> None:
-    models.missing = {"en"}
+    models.missing, models.in_memory = {"en"}, []
     said = await desk.transcribe(recording(), "base", Options(), Watch("r"))
     assert said.segments == (SPOKEN,)
     assert said.warnings == ("Words have no times: The model could not be loaded: no en.",)
+
+
+@pytest.mark.parametrize("fetched", ["en", "speakers", "base"])
+async def test_who_waits_for_a_model_holds_up_nobody_who_does_not_need_it(
+    desk: Desk, models: Models, fetched: str
+) -> None:
+    models.in_memory = []
+    models.fetching = {fetched}
+    ended: list[str] = []
+
+    async def ask() -> None:
+        said = await desk.transcribe(recording(), "base", SPEAKERS, Watch("r"))
+        assert said.segments[0].words
+        ended.append("first")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask)
+        if fetched == "en":
+            assert await anyio.to_thread.run_sync(models.begun["diarize"].wait, GUARD_S)
+        with anyio.fail_after(GUARD_S):
+            await desk.transcribe(recording(), "small", Options(align=False), Watch("r"))
+        assert not ended
+        models.fetching = set()
+        models.fetched.set()
+    assert ended == ["first"]
+
+
+async def test_a_language_that_is_known_has_its_alignment_model_loaded_meanwhile(desk: Desk, models: Models) -> None:
+    options = Options(listening=ListeningOptions(language="en"))
+    await desk.transcribe(recording(), "base", options, Watch("r"))
+    assert models.log[:2] == ["load base", "load en"]
+    models.log.clear()
+    await desk.transcribe(recording(), "base", Options(listening=ListeningOptions(language="cy")), Watch("r"))
+    assert models.log == ["load base", "listen"]
+
+
+async def test_who_has_to_wait_for_others_is_told_so(desk: Desk, models: Models) -> None:
+    models.go["listen"].clear()
+    states: list[str] = []
+    async with anyio.create_task_group() as group:
+        group.start_soon(desk.transcribe, recording(), "base", Options(), Watch("r"))
+        assert await anyio.to_thread.run_sync(models.begun["listen"].wait, GUARD_S)
+
+        def on_progress(report: dict[str, Any]) -> None:
+            states.append(report["state"])
+            if report["state"] == "queued":
+                models.go["listen"].set()
+
+        await desk.transcribe(recording(), "base", Options(), Watch("s", on_progress))
+    assert states[:3] == ["working", "working", "queued"]
+    assert set(states[3:]) == {"working"}
 
 
 async def test_where_speakers_cannot_be_told_apart_nothing_is_computed_in_vain(desk: Desk, models: Models) -> None:
@@ -261,7 +322,7 @@ async def test_a_transcript_in_a_language_without_model_is_refused_before_the_up
 async def test_turns_alone_can_be_asked_for(desk: Desk, models: Models) -> None:
     said = await desk.diarize(recording(), SpeakerOptions(), Watch("r"))
     assert (said.segments, said.turns, said.duration) == ((), tuple(models.turns), 2.0)
-    assert models.log == ["load speakers", "diarize"]
+    assert models.log == ["diarize"]
 
 
 async def test_rubbish_is_refused_while_somebody_is_served(desk: Desk, models: Models) -> None:
@@ -350,7 +411,7 @@ async def test_segments_can_be_heard_as_they_are_written(desk: Desk, models: Mod
 
 
 def test_the_stages_of_a_request_are_known_beforehand() -> None:
-    stages: Any = Stages(*[Models()] * 3)
+    stages = Stages(Toolbox(*[Models()] * 3))
     assert list(stages.of(SPEAKERS)) == [Stage.TRANSCRIBE, Stage.ALIGN, Stage.DIARIZE]
 
 

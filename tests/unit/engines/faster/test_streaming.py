@@ -14,6 +14,7 @@ import pytest
 from starlette.types import Message
 
 from engines.faster.streaming import streamed
+from engines.transcription import event_stream
 from engines.transcription.disconnect import ClientLeft
 from engines.transcription.errors import EngineError, ModelUnavailable
 from engines.transcription.event_stream import EventStream
@@ -111,6 +112,23 @@ async def test_the_answer_is_an_event_stream_that_no_proxy_holds_back(client: Cl
     assert headers[b"content-type"].startswith(b"text/event-stream")
     assert (headers[b"cache-control"], headers[b"x-accel-buffering"]) == (b"no-cache", b"no")
     assert b"content-length" not in headers
+
+
+async def test_in_a_long_silence_clients_and_proxies_hear_that_it_goes_on(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By comments, which readers of events pass over. Not before the answer has begun: it may become a refusal."""
+    monkeypatch.setattr(event_stream, "SILENCE_S", 0.01)
+    work, silent_work, silent_client = Work(), Work(begin=False), Client()
+    async with anyio.create_task_group() as group:
+        group.start_soon(silent_client.ask, streamed(silent_work, Wanted(usage=None)))
+        await silent_work.begun.wait()
+        group.start_soon(client.ask, streamed(work, Wanted(usage=None)))
+        await client.until_sent(5)
+        assert [message["body"][:1] for message in client.sent[2:5]] == [b":", b":", b":"]
+        assert not silent_client.sent
+        work.go.set()
+        silent_work.go.set()
 
 
 async def test_before_there_is_something_to_send_nothing_begins(client: Client) -> None:
