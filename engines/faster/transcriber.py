@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from engines.faster.chunks import Chunks, vad_options
@@ -16,6 +17,7 @@ from engines.faster.logprobs import rendered, token_bytes
 from engines.faster.options import ListeningOptions
 from engines.faster.settings import FasterSettings
 from engines.faster.sharing import SharingModel
+from engines.transcription import prompts
 from engines.transcription.errors import BadParameter
 from engines.transcription.tape import SAMPLE_RATE, Samples
 from engines.transcription.transcript import LanguageGuess, Segment, TokenLogprob, Transcript, Word
@@ -62,6 +64,7 @@ class Transcriber:
         """
         self._check_language(options.language)
         visit = visit or Visit(Company(), checkpoint=lambda: None)
+        options = replace(options, prompt=prompts.latest(options.prompt), hotwords=prompts.first(options.hotwords))
         with self._model.busy_with(visit, options):
             visit.checkpoint()
             language, found = self._begun(samples, options, visit)
@@ -127,9 +130,10 @@ class Transcriber:
         return info.language, segments
 
     def _told(self, options: ListeningOptions) -> int:
-        """Tokens of the prompt and the hot words, written as faster-whisper does."""
+        """Tokens of the prompt and the hot words, written as faster-whisper does, as far as there is room for them."""
         texts = [f" {text.strip()}" for text in (options.prompt, options.hotwords) if text]
-        return sum(len(self._model.hf_tokenizer.encode(text, add_special_tokens=False).ids) for text in texts)
+        tokens = sum(len(self._model.hf_tokenizer.encode(text, add_special_tokens=False).ids) for text in texts)
+        return min(tokens, self._model.max_length // 2 - 1)
 
     def _check_language(self, language: str | None) -> None:
         """faster-whisper would take any for an English-only model, and fail on one that the model has no token for."""

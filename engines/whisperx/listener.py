@@ -19,6 +19,7 @@ from faster_whisper.transcribe import get_ctranslate2_storage
 from whisperx.asr import FasterWhisperPipeline, WhisperModel
 from whisperx.audio import log_mel_spectrogram
 
+from engines.transcription import prompts
 from engines.transcription.errors import BadParameter, OutOfMemory
 from engines.transcription.tape import SAMPLE_RATE, Samples
 from engines.whisperx.checkpoints import Checkpoint, check, checking
@@ -81,7 +82,8 @@ class Listener:
         language = options.language if self._model.model.is_multilingual else "en"
         if not len(samples):
             return language or UNHEARD, []
-        asked = replace(self._usual, initial_prompt=options.prompt or None, hotwords=options.hotwords or None)
+        prompt, hotwords = prompts.latest(options.prompt), prompts.first(options.hotwords)
+        asked = replace(self._usual, initial_prompt=prompt or None, hotwords=hotwords or None)
         sight = Sight(self._device, lambda fraction: tell(fraction * VAD_SHARE))
         duration = len(samples) / SAMPLE_RATE
         ears = Ears(self._model, sight, asked, duration=duration, tell=tell, heard=heard)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engines.transcription import prompts
 from engines.transcription.errors import BadParameter, OutOfMemory
 from engines.transcription.tape import SAMPLE_RATE, Samples
 from engines.whisperx.options import ListeningOptions
@@ -141,6 +142,37 @@ def test_prompt_and_hot_words_leave_room_for_the_transcript(listener: Any, sound
     long = " ".join(["house window music"] * 200)
     _, segments = listener.listen(sound("dialogue-en.wav"), ListeningOptions(prompt=long, hotwords=long), never)
     assert segments
+
+
+class Noting:
+    """A tokenizer that notes how long the longest text was that it has cut into tokens."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self.longest = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
+
+    def encode(self, text: str, **options: Any) -> Any:
+        self.longest = max(self.longest, len(text))
+        return self._tokenizer.encode(text, **options)
+
+
+BOOK, MUCH = "the window is red " * 4000, "house green music " * 400
+
+
+@pytest.mark.parametrize("told", [{"prompt": BOOK + MUCH}, {"hotwords": MUCH + BOOK}], ids=["prompt", "hotwords"])
+def test_a_book_is_not_read_for_the_sake_of_its_end(
+    listener: Any, sound: Sound, told: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library reads it for every batch again, and stops the whole engine meanwhile. The result is the same."""
+    samples = sound("dialogue-en.wav")
+    expected = by_the_library(samples, batch_size=8, **told)
+    tokenizer = Noting(listener._model.hf_tokenizer)
+    monkeypatch.setattr(listener._model, "hf_tokenizer", tokenizer)
+    assert by_us(listener, samples, replace(ListeningOptions(), **told)) == expected
+    assert 0 < tokenizer.longest <= prompts.MOST + 1
 
 
 @pytest.mark.usefixtures("libraries")
