@@ -12,7 +12,7 @@ from bench.engine.recordings import RATE
 from bench.errors import BenchError
 from bench.harness import scratch
 from bench.processes import wait_until
-from bench.table import Row
+from bench.table import Row, Target
 from bench.whisperx import recordings, setting
 from bench.whisperx.server import Server
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
     from bench.harness import Options
 
+TARGET = Target("at most", 1500)
+"""For ten minutes, with the shipped models. Without care the allocator takes gigabytes: it does not find freed buffers
+again, on some runs and not on others (glibc before 2.38, bug 14581).
+"""
 MINUTE, HOUR = 60.0, 3600.0
 _QUIET_S = 4.0
 """Without requests for two seconds the engine gives back what they have left behind."""
@@ -36,7 +40,7 @@ def measure(options: Options) -> list[Row]:
     return [
         Row(f"{idle}, libraries but no models", fresh, "MB", "-", worst=True),
         Row(f"{idle}, all models loaded and used", loaded, "MB", "-", worst=True, note="the shipped small models"),
-        *_long(10 * MINUTE, "10 minutes"),
+        *_long(10 * MINUTE, "10 minutes", TARGET),
     ]
 
 
@@ -62,7 +66,7 @@ def _idle() -> tuple[float, float]:
         return fresh, _settled(server)
 
 
-def _long(seconds: float, name: str) -> list[Row]:
+def _long(seconds: float, name: str, target: Target | None = None) -> list[Row]:
     """The peaks while it hears so much, without telling speakers and with it, one after the other in one process."""
     talk = recordings.long(_PIECE_S)
     with ExitStack() as stack:
@@ -71,12 +75,12 @@ def _long(seconds: float, name: str) -> list[Row]:
         server.wait_until_ready()
         file = recordings.write_wav(folder / "long.wav", talk.sound, seconds)
         return [
-            _peak(server, file, seconds, f"whisperx, peak memory, {name}", diarize=False),
-            _peak(server, file, seconds, f"whisperx, peak memory, {name}, with speakers", diarize=True),
+            _peak(server, file, seconds, f"whisperx, peak memory, {name}{what}", target, diarize=diarize)
+            for what, diarize in (("", False), (", with speakers", True))
         ]
 
 
-def _peak(server: Server, file: Path, seconds: float, name: str, *, diarize: bool) -> Row:
+def _peak(server: Server, file: Path, seconds: float, name: str, target: Target | None, *, diarize: bool) -> Row:
     before = _settled(server)
     procfs.reset_peak(server.pid)
     told = server.transcribe(file, diarize=diarize)
@@ -88,7 +92,7 @@ def _peak(server: Server, file: Path, seconds: float, name: str, *, diarize: boo
         f"{peak - before:.0f} MB more than before it; the samples alone are {seconds * RATE * 4 / procfs.MB:.0f}; "
         f"{told.seconds:.0f} s, {len(told.words)} words" + (f", {len(speakers)} speakers" if diarize else "")
     )
-    return Row(name, [peak], "MB", "-", note=note)
+    return Row(name, [peak], "MB", "-", target, note=note)
 
 
 def _settled(server: Server) -> float:
