@@ -61,7 +61,7 @@ docs: $(STAMP)  ## generate config.schema.json and the generated parts of docs/
 	$(BIN)/python scripts/generate_docs.py
 
 .PHONY: bench
-bench: $(STAMP)  ## measure the gateway against nginx, the engine against its library; needs nginx, wrk and Docker
+bench: $(STAMP) $(WHISPERX_STAMP)  ## measure the gateway against nginx, the engines against their libraries; needs nginx, wrk and Docker
 	$(BIN)/python -m bench
 
 .PHONY: image

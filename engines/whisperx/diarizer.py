@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engines.transcription import memory
 from engines.transcription.errors import BadAudio, OutOfMemory
 from engines.transcription.tape import SAMPLE_RATE, Samples
 from engines.whisperx import long_meetings
@@ -109,8 +110,11 @@ class Diarizer:
             pipeline.segmentation_batch_size, pipeline.embedding_batch_size = usual
 
     def _computed(self, samples: Samples, options: SpeakerOptions, tell: Tell) -> Any:
+        lid = memory.Lid()
+
         def look_up(step: str, _: Any, *, total: int | None = None, completed: int | None = None, **__: Any) -> None:
             check()
+            lid.look()
             if total and completed is not None and step in _SHARES:
                 begin, end = _SHARES[step]
                 tell(begin + (end - begin) * min(completed / total, 1.0))

@@ -34,8 +34,8 @@ class State(StrEnum):
 class Watch:
     """One request's progress.
 
-    on_progress: called on the event loop with a report each time there is something new, at most once per whole
-    percent of a stage.
+    on_progress: called on the event loop with a report each time there is something new: a stage begins, or a whole
+    percent of it is done.
     """
 
     def __init__(self, request_id: str, on_progress: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
@@ -45,6 +45,7 @@ class Watch:
         self.ended: float | None = None
         self._stages: dict[Stage, float] = {}
         self._stage: Stage | None = None
+        self._begun: set[Stage] = set()
 
     def expect(self, *stages: Stage) -> None:
         """What this request consists of."""
@@ -59,11 +60,12 @@ class Watch:
         """fraction: of this stage, 0 to 1. Only ever grows."""
         before = self._stages.get(stage, 0.0)
         fraction = min(max(fraction, before), 1.0)
-        news = int(fraction * 100) > int(before * 100) or self._stage is None or self.state is State.QUEUED
+        begins = stage not in self._begun or self.state is State.QUEUED
+        self._begun.add(stage)
         self.state = State.WORKING
         self._stages[stage] = fraction
         self._stage = stage
-        if news:
+        if begins or int(fraction * 100) > int(before * 100):
             self.on_progress(self.report())
 
     def report(self) -> dict[str, Any]:

@@ -61,3 +61,28 @@ def test_without_glibc_nothing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
     memory.give_back()
     memory.settle()
+
+
+GROWN = """
+from engines.transcription import memory
+
+memory.settle()
+lid = memory.Lid(growth=50_000_000)
+begin = memory.resident()
+for size in (300, 1000):
+    blocks = [bytearray(100_000) for _ in range(size)]
+    above = blocks.pop()
+    del blocks
+    print(memory.resident() - begin)
+    lid.look()
+    print(memory.resident() - begin)
+"""
+
+
+def test_growth_in_long_work_is_held_down() -> None:
+    """Nothing else gives back what is free, see `settle`. A little of it is left alone."""
+    done = subprocess.run([sys.executable, "-c", GROWN], capture_output=True, text=True, check=True)
+    little, still, much, hardly = map(int, done.stdout.split())
+    assert 25_000_000 < little < 50_000_000 < 85_000_000 < much
+    assert still == pytest.approx(little, rel=0.05)
+    assert hardly < 20_000_000
