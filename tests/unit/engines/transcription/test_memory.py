@@ -83,6 +83,7 @@ def test_growth_in_long_work_is_held_down() -> None:
     """Nothing else gives back what is free, see `settle`. A little of it is left alone."""
     done = subprocess.run([sys.executable, "-c", GROWN], capture_output=True, text=True, check=True)
     little, still, much, hardly = map(int, done.stdout.split())
-    assert 25_000_000 < little < 50_000_000 < 85_000_000 < much
+    assert 25_000_000 < little < 50_000_000
+    assert much > 85_000_000
     assert still == pytest.approx(little, rel=0.05)
     assert hardly < 20_000_000
