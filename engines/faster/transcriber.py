@@ -133,7 +133,8 @@ class Transcriber:
         """Tokens of the prompt and the hot words, written as faster-whisper does, as far as there is room for them."""
         texts = [f" {text.strip()}" for text in (options.prompt, options.hotwords) if text]
         tokens = sum(len(self._model.hf_tokenizer.encode(text, add_special_tokens=False).ids) for text in texts)
-        return min(tokens, self._model.max_length // 2 - 1)
+        room: int = self._model.max_length // 2 - 1
+        return min(tokens, room)
 
     def _check_language(self, language: str | None) -> None:
         """faster-whisper would take any for an English-only model, and fail on one that the model has no token for."""

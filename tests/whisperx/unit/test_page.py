@@ -105,9 +105,12 @@ def test_every_listed_code_exists(code: str) -> None:
 
 
 def test_the_limits_are_those_of_the_program() -> None:
-    texts, files = large_fields.LIMITS["max_fields"], large_fields.LIMITS["max_files"]
-    size = large_fields.LIMITS["max_part_size"] // 1024**2
-    assert f"more than {texts} texts, {files} files, or a text of more than {size} MB" in PAGE
-    assert f"as a text (up to {size} MB) or as a file (up to {LARGEST // 1024**2} MB)" in PAGE
+    usual, large = large_fields.USUAL // 1024, large_fields.LARGE // 1024**2
+    together, texts, files = large_fields.TOGETHER // 1024**2, large_fields.MOST_TEXTS, large_fields.MOST_FILES
+    assert f"at most {texts} texts and {files} files" in PAGE
+    assert f"A text has at most {usual} KB" in PAGE
+    assert f"may have {large} MB" in PAGE
+    assert f"all texts of a form together {together} MB" in PAGE
+    assert f"as a text (up to {large} MB) or as a file (up to {LARGEST // 1024**2} MB)" in PAGE
     assert progress.KEPT_S == 600
     assert "remembered for ten minutes" in PAGE.replace("\n", " ")

@@ -201,13 +201,6 @@ async def test_a_transcript_may_be_a_file_and_larger_than_a_text(
     assert desk.asked[0][2] == (Segment(0.0, 9.0, text.strip()),)
 
 
-async def test_a_text_may_be_larger_than_usual_but_there_are_limits(client: httpx.AsyncClient) -> None:
-    await posted(client, "/align", transcript="word " * 700_000)
-    for fields in ({"transcript": "word " * 1_000_000}, {"keywords[]": [""] * 300}):
-        answer = await client.post("/align", data={**ROUTES["/align"], **fields}, files=FILE)
-        assert (answer.status_code, answer.json()["code"]) == (400, "malformed_body")
-
-
 @pytest.mark.parametrize(
     ("content", "told"),
     [(b"\xff", "is not valid UTF-8"), (b" " * (32 * 1024**2 + 1), "is larger than 32 MB"), (b"", "no words in it")],
