@@ -40,7 +40,7 @@ def create_openai_router(desk: Desk, names: Names, watches: Watches) -> APIRoute
     async def transcribe(request: Request, form: Annotated[TranscriptionForm, _MULTIPART]) -> Response:
         """Speaks OpenAI's API. The answer comes in one piece unless `stream` is set; leaving ends the work."""
         name, model = request_id(request, form.request_id), names.resolve(form.model)
-        options, wanted = form.options(), form.wanted()
+        options, wanted = await to_thread.run_sync(form.options), form.wanted()  # voices come as texts of megabytes
         work = partial(desk.transcribe, form.file.file, model, options)
         reserved = [known.name for known in options.known]
         if form.stream and form.diarized:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 from openai import AsyncOpenAI
 
 from engines.transcription.errors import ModelUnavailable
+from engines.whisperx import known_form
+from engines.whisperx.data_urls import parse_data_url
 from tests.whisperx.unit.scripted_desk import FILE, ScriptedDesk, application, connected
 
 pytestmark = [
@@ -76,6 +79,23 @@ async def test_known_speakers_are_called_by_their_names(sdk: AsyncOpenAI, desk: 
     answer = await transcribed(sdk, response_format="diarized_json", **known)
     assert [segment.speaker for segment in answer.segments] == ["A", "Ada"]
     assert desk.asked[0][3].known[0].recording == b"the voice of Ada"  # type: ignore[attr-defined]
+
+
+async def test_their_recordings_are_read_while_others_are_served(
+    sdk: AsyncOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A data URL of some megabytes takes a good part of a second."""
+    threads: list[int] = []
+
+    def parse(url: str) -> bytes:
+        threads.append(threading.get_ident())
+        return parse_data_url(url)
+
+    monkeypatch.setattr(known_form, "parse_data_url", parse)
+    known: dict[str, Any] = {"known_speaker_names": ["Ada"], "known_speaker_references": [ADA]}
+    await transcribed(sdk, response_format="diarized_json", **known)
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 async def test_no_letter_is_the_name_of_somebody_who_is_known(sdk: AsyncOpenAI) -> None:
