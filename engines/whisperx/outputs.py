@@ -12,7 +12,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any, assert_never
 
-from engines.transcription import subtitles
+from engines.transcription import subtitles, transcript
 from engines.transcription.formats import Rendered, rendered_json, rounded
 from engines.whisperx.conversation import Conversation, Segment, Turn, Word
 from engines.whisperx.transcripts import segment_of
@@ -37,9 +37,9 @@ def render(conversation: Conversation, output: Output = Output.JSON) -> Rendered
         case Output.JSON:
             return rendered_json(as_json(conversation))
         case Output.SRT:
-            return Rendered(subtitles.srt(map(segment_of, _labelled(conversation))), "text/plain")
+            return Rendered(subtitles.srt(_cues(conversation)), "text/plain")
         case Output.VTT:
-            return Rendered(subtitles.vtt(map(segment_of, _labelled(conversation))), "text/vtt")
+            return Rendered(subtitles.vtt(_cues(conversation)), "text/vtt")
         case Output.TXT:
             return Rendered("".join(f"{segment.text}\n" for segment in _labelled(conversation)), "text/plain")
         case Output.TSV:
@@ -119,6 +119,11 @@ def _word(word: Word) -> dict[str, Any]:
     if word.speaker is not None:
         answer["speaker"] = word.speaker
     return answer
+
+
+def _cues(conversation: Conversation) -> Iterable[transcript.Segment]:
+    """In order of time, which players take for granted, also of a transcript that somebody brought in another."""
+    return map(segment_of, sorted(_labelled(conversation), key=lambda segment: segment.start))
 
 
 def _labelled(conversation: Conversation) -> Iterable[Segment]:

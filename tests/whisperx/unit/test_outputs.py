@@ -105,6 +105,13 @@ def test_vtt() -> None:
     )
 
 
+@pytest.mark.parametrize("output", [Output.SRT, Output.VTT])
+def test_subtitles_follow_each_other_in_time(output: Output) -> None:
+    """Also where a transcript that was brought does not."""
+    first, second, third = Segment(0, 3, "a"), Segment(1, 2, "b"), Segment(1, 3, "c")
+    assert text(output, (second, third, first)) == text(output, (first, second, third))
+
+
 def test_txt() -> None:
     assert text(Output.TXT) == "[SPEAKER_00]: Good morning.\n[SPEAKER_01]: It is a <b> --> 7.\n"
 
