@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 THREADS = 2
 """Whisper and alignment in one, speakers in the other."""
 SAMPLE_RATE = 16_000
+OVERLAP = 4
+"""How many times as long as the recording the segments of a transcript may be together, and each a second longer."""
 
 
 class Stages:
@@ -81,14 +83,17 @@ class Stages:
     async def align(
         self, tools: Tools, samples: Samples, *, segments: Sequence[Segment], language: str, watch: Watch
     ) -> Conversation:
-        """Segments are cut off where the recording ends."""
+        """Segments are cut off where the recording ends. Raises BadParameter if they overlap too much."""
         duration = len(samples) / SAMPLE_RATE
         inside = [replace(one, end=min(one.end, duration)) for one in segments if one.start < duration]
+        _check_overlap(inside, duration)
         assert tools.aligner is not None
         async with self._turn(watch):
             aligned = await self._in_thread(watch, Stage.ALIGN, tools.aligner.align, inside, samples)
         missing = len(segments) - len(inside)
-        warnings = [f"{missing} segments begin after the recording's end and are left out."] if missing else []
+        they = "1 segment begins" if missing == 1 else f"{missing} segments begin"
+        left = "is" if missing == 1 else "are"
+        warnings = [f"{they} after the recording's end and {left} left out."] if missing else []
         return Conversation(language, duration, tuple(aligned), tuple(warnings))
 
     async def diarize(self, tools: Tools, samples: Samples, *, options: SpeakerOptions, watch: Watch) -> Conversation:
@@ -180,10 +185,22 @@ def _wants_alignment(options: Options) -> bool:
     return options.align and options.listening.task == "transcribe"
 
 
+def _check_overlap(segments: Sequence[Segment], duration: float) -> None:
+    """Raises BadParameter. Each segment is computed by itself, which for short ones takes as long as for a second."""
+    if sum(segment.end - segment.start for segment in segments) > OVERLAP * duration + len(segments):
+        raise BadParameter(
+            f"transcript: its segments overlap too much: together they are more than {OVERLAP} times as long as the "
+            "recording.",
+            param="transcript",
+        )
+
+
 def _unlike(options: SpeakerOptions, turns: Sequence[Turn]) -> Iterator[str]:
     """A warning where others were found than were asked for."""
     found = len({turn.speaker for turn in turns})
     least, most = options.exactly or options.at_least or 0, options.exactly or options.at_most or found
     if found < least or found > most:
-        wanted = options.exactly or f"at {'least' if found < least else 'most'} {least if found < least else most}"
-        yield f"{found} speakers were found, although {wanted} were asked for."
+        wanted, bound = (least, "at least ") if found < least else (most, "at most ")
+        were_found = "1 speaker was" if found == 1 else f"{found} speakers were"
+        were_asked = f"{'' if options.exactly else bound}{wanted} {'was' if wanted == 1 else 'were'}"
+        yield f"{were_found} found, although {were_asked} asked for."

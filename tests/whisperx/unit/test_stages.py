@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import threading
 import wave
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -278,7 +279,8 @@ async def test_where_speakers_cannot_be_told_apart_nothing_is_computed_in_vain(d
     [
         (SpeakerOptions(exactly=3), "2 speakers were found, although 3 were asked for."),
         (SpeakerOptions(at_least=4), "2 speakers were found, although at least 4 were asked for."),
-        (SpeakerOptions(at_most=1), "2 speakers were found, although at most 1 were asked for."),
+        (SpeakerOptions(at_most=1), "2 speakers were found, although at most 1 was asked for."),
+        (SpeakerOptions(exactly=1), "2 speakers were found, although 1 was asked for."),
         (SpeakerOptions(at_least=1, at_most=2), None),
         (SpeakerOptions(exactly=2), None),
     ],
@@ -289,6 +291,12 @@ async def test_other_speakers_than_were_asked_for_are_a_warning(
     said = await desk.transcribe(recording(), "base", Options(speakers=wanted), Watch("r"))
     turns = await desk.diarize(recording(), wanted, Watch("r"))
     assert said.warnings == turns.warnings == ((warning,) if warning else ())
+
+
+async def test_one_speaker_is_one(desk: Desk, models: Models) -> None:
+    models.turns = [Turn(0.4, 1.0, "SPEAKER_00")]
+    turns = await desk.diarize(recording(), SpeakerOptions(exactly=2), Watch("r"))
+    assert turns.warnings == ("1 speaker was found, although 2 were asked for.",)
 
 
 async def test_known_voices_have_names(desk: Desk) -> None:
@@ -308,10 +316,25 @@ async def test_a_known_speakers_recording_must_be_one(desk: Desk, models: Models
 
 
 async def test_a_transcript_of_ones_own_is_cut_off_where_the_recording_ends(desk: Desk) -> None:
-    segments = [Segment(0, 1, "a"), Segment(1, 99, "b"), Segment(2, 3, "c")]
+    segments = [Segment(0, 1, "a"), Segment(1, math.inf, "b"), Segment(2, 3, "c")]
     said = await desk.align(recording(), segments, "en", Watch("r"))
     assert [(one.text, one.start, one.end) for one in said.segments] == [("a", 0, 1), ("b", 1, 2)]
-    assert said.warnings == ("1 segments begin after the recording's end and are left out.",)
+    assert said.warnings == ("1 segment begins after the recording's end and is left out.",)
+    said = await desk.align(recording(1), segments, "en", Watch("r"))
+    assert said.warnings == ("2 segments begin after the recording's end and are left out.",)
+
+
+async def test_segments_may_overlap_but_not_without_end(desk: Desk, models: Models) -> None:
+    """Each is computed by itself: thousands, each as long as the recording, would keep all others waiting for days."""
+    every = Segment(0, 99, "a")
+    said = await desk.align(recording(4), [every] * 5, "en", Watch("r"))  # 20 s of 4 * 4 + 5
+    assert len(said.segments) == 5
+    await desk.align(recording(), [Segment(0, 1, "a")] * 1000, "en", Watch("r"))
+    models.log.clear()
+    with pytest.raises(BadParameter, match="overlap") as refused:
+        await desk.align(recording(4), [every] * 6, "en", Watch("r"))
+    assert refused.value.param == "transcript"
+    assert "load" not in "".join(models.log)
 
 
 async def test_a_transcript_in_a_language_without_model_is_refused_before_the_upload_is_touched(desk: Desk) -> None:
