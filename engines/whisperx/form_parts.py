@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from fastapi import UploadFile
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from engines.transcription.errors import BadParameter
 from engines.transcription.fields import Nothing
@@ -14,7 +15,15 @@ from engines.whisperx.options import SpeakerOptions
 
 Speakers = Annotated[int, Field(ge=1, le=100)]
 Windows = Annotated[int, Field(ge=1, le=256)]
-RequestId = Annotated[str, Field(pattern=f"^{PATTERN}$")]
+
+
+def _request_id(name: str) -> str:
+    if not re.fullmatch(PATTERN, name):
+        raise ValueError("must be up to 128 characters, each a letter (A to Z, a to z), a digit, or one of . _ : -")
+    return name
+
+
+RequestId = Annotated[str, AfterValidator(_request_id), Field(json_schema_extra={"pattern": f"^{PATTERN}$"})]
 
 
 class RecordingForm(BaseModel):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import chain
+from unicodedata import bidirectional, category
+
 from pydantic import BaseModel, Field
 
 from engines.transcription.errors import BadParameter
@@ -11,6 +14,9 @@ from engines.whisperx.options import KnownSpeaker
 
 MOST = 4
 """Speakers that can be introduced; OpenAI's figure."""
+LONGEST_NAME = 100
+"""Characters. It stands in every segment."""
+_DIRECTIONS = frozenset(["LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"])
 _NAMES, _REFERENCES = "known_speaker_names[]", "known_speaker_references[]"
 
 
@@ -41,8 +47,7 @@ class KnownSpeakersForm(BaseModel):
         if len(names) != len(references):
             lacking = _NAMES if len(names) < len(references) else _REFERENCES
             raise BadParameter(
-                f"There are {len(names)} known_speaker_names[] and {len(references)} known_speaker_references[]: each "
-                "name needs one recording.",
+                f"{_NAMES} has {len(names)}, {_REFERENCES} has {len(references)}: each name needs one recording.",
                 param=lacking,
             )
         return tuple(map(_introduced, names, references))
@@ -63,8 +68,17 @@ def _check_names(names: list[str]) -> None:
         raise BadParameter(f"known_speaker_names: {MOST} speakers at most can be introduced.", param=_NAMES)
     if not all(names):
         raise BadParameter("known_speaker_names: a name is blank.", param=_NAMES)
+    if any(len(name) > LONGEST_NAME for name in names):
+        raise BadParameter(f"known_speaker_names: a name has more than {LONGEST_NAME} characters.", param=_NAMES)
+    if any(map(_controls, chain.from_iterable(names))):
+        raise BadParameter("known_speaker_names: a name has control characters.", param=_NAMES)
     if len(set(names)) < len(names):
         raise BadParameter("known_speaker_names: two have the same name.", param=_NAMES)
+
+
+def _controls(character: str) -> bool:
+    """A terminal, or the direction of all that follows. Those that only join letters belong to some languages."""
+    return category(character) == "Cc" or bidirectional(character) in _DIRECTIONS
 
 
 def _introduced(name: str, reference: str) -> KnownSpeaker:

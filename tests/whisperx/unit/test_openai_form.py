@@ -192,18 +192,33 @@ async def test_known_speakers_have_a_name_and_a_voice(client: httpx.AsyncClient,
     assert known == [["Ada", "the voice of Ada"], ["Grace Hopper", "plainly Grace"]]
 
 
+@pytest.mark.parametrize("name", ["x" * 100, "Zoë\u200d👩🏽\u200d🔬", "نرگس\u200cها", "李 雷", "J. O'Hara-Lee (2)"])  # noqa: RUF001
+async def test_names_may_be_of_any_language(client: httpx.AsyncClient, name: str) -> None:
+    known = (await understood(client, **DIARIZED, **{NAMES: [name], REFERENCES: [ADA]}))["known"]
+    assert known == [[name, "the voice of Ada"]]
+
+
 NAMES, REFERENCES = "known_speaker_names[]", "known_speaker_references[]"
 
 
 @pytest.mark.parametrize(
     ("names", "references", "param", "told"),
     [
-        (["Ada"], [], REFERENCES, "There are 1 known_speaker_names[] and 0 known_speaker_references[]"),
+        (
+            ["Ada"],
+            [],
+            REFERENCES,
+            "known_speaker_names[] has 1, known_speaker_references[] has 0: each name needs one recording",
+        ),
         ([], [ADA], NAMES, "each name needs one recording"),
         (["Ada", "Grace"], [ADA], REFERENCES, "each name needs one recording"),
         ([f"Ada {number}" for number in range(MOST + 1)], [ADA] * (MOST + 1), NAMES, "4 speakers at most"),
         (["Ada", " Ada "], [ADA, ADA], NAMES, "two have the same name"),
         ([" \n"], [ADA], NAMES, "a name is blank"),
+        (["Ada" * 34], [ADA], NAMES, "a name has more than 100 characters"),
+        (["A\0da"], [ADA], NAMES, "a name has control characters"),
+        (["A\x1b[31mda"], [ADA], NAMES, "a name has control characters"),
+        (["Ada\u202e"], [ADA], NAMES, "a name has control characters"),
         (["Ada"], ["https://example.org/ada.wav"], REFERENCES, "that of 'Ada' is not a data URL"),
         (["Ada"], ["/etc/passwd"], REFERENCES, "that of 'Ada' is not a data URL"),
         (["Ada"], ["data:audio/wav;base64"], REFERENCES, "that of 'Ada' is not a data URL"),
@@ -254,7 +269,8 @@ async def test_speakers_who_cannot_be_known_are_refused(
         ("min_speakers", {**DIARIZED, "min_speakers": "3", "max_speakers": "2"}, ""),
         (NAMES, {NAMES: "Ada", REFERENCES: ADA}, "response_format=diarized_json"),
         (REFERENCES, {REFERENCES: ADA}, "response_format=diarized_json"),
-        ("request_id", {"request_id": "a b"}, ""),
+        ("request_id", {"request_id": "a b"}, "request_id: must be up to 128 characters, each a letter"),
+        ("request_id", {"request_id": "x" * 129}, "up to 128 characters"),
     ],
 )
 async def test_what_cannot_be_used_is_refused_by_name(

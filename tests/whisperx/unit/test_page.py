@@ -11,12 +11,13 @@ from pydantic import BaseModel
 
 from engines.transcription import refusals
 from engines.transcription.errors import AskedWrongly, EngineError
-from engines.whisperx import large_fields, progress
+from engines.whisperx import large_fields, progress, stages
 from engines.whisperx.align_form import AlignForm
 from engines.whisperx.app import create_app
 from engines.whisperx.brought import LARGEST
 from engines.whisperx.diarize_form import DiarizeForm
 from engines.whisperx.form_parts import RecordingForm
+from engines.whisperx.known_form import LONGEST_NAME
 from engines.whisperx.openai_form import TranscriptionForm, TranslationForm
 from engines.whisperx.settings import WhisperXSettings
 from engines.whisperx.transcribe_form import TranscribeForm
@@ -112,5 +113,8 @@ def test_the_limits_are_those_of_the_program() -> None:
     assert f"may have {large} MB" in PAGE
     assert f"all texts of a form together {together} MB" in PAGE
     assert f"as a text (up to {large} MB) or as a file (up to {LARGEST // 1024**2} MB)" in PAGE
+    assert stages.OVERLAP == 4
+    assert "at most four times as long as the recording" in PAGE
+    assert f"A name has at most {LONGEST_NAME} characters" in PAGE
     assert progress.KEPT_S == 600
     assert "remembered for ten minutes" in PAGE.replace("\n", " ")
