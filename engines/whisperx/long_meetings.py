@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,9 +23,9 @@ from numpy.typing import NDArray
 from pyannote.audio.pipelines import clustering, speaker_diarization
 from pyannote.audio.pipelines.clustering import BaseClustering
 from pyannote.audio.pipelines.speaker_diarization import SpeakerDiarization
-from pyannote.audio.pipelines.speaker_verification import PyannoteAudioPretrainedSpeakerEmbedding
 from pyannote.core import Segment, SlidingWindowFeature
 
+from engines.whisperx import kept_batches
 from engines.whisperx.checkpoints import check
 
 MOST = 6_000
@@ -36,19 +35,16 @@ HERE = 2_500
 """Points that are clustered in this process: a quarter of a second, and starting another takes as long."""
 TOGETHER = 500
 """Windows that are binarized together."""
-SHELF = 4_096
-"""Embeddings that are kept together; 4 MB."""
 _PATIENCE_S = 0.2
 """Between looks whether the result is still wanted."""
 
 Floats = NDArray[np.float64]
 
-_threads = threading.local()
+assert kept_batches.SHELF_BYTES  # imported for what it does to pyannote
 
 _their_binarize = speaker_diarization.binarize
 _their_filter = BaseClustering.filter_embeddings
 _their_linkage = clustering.linkage
-_their_embed = PyannoteAudioPretrainedSpeakerEmbedding.__call__
 _their_reconstruct = SpeakerDiarization.reconstruct
 
 
@@ -62,37 +58,6 @@ def binarize(scores: Any, **options: Any) -> Any:
         some = SlidingWindowFeature(scores.data[first : first + TOGETHER], scores.sliding_window)
         binary[first : first + TOGETHER] = _their_binarize(some, **options).data
     return SlidingWindowFeature(binary, scores.sliding_window)
-
-
-class Shelf:
-    """Takes arrays over into larger ones.
-
-    What pyannote keeps of each batch is a kilobyte, which the allocator likes to put where megabytes have just become
-    free; the next batch then finds no room there and takes new memory: 4 GB per hour of sound.
-    """
-
-    def __init__(self) -> None:
-        self._rows = np.empty((0, 0), np.float32)
-        self._free = 0
-
-    def take(self, rows: Any) -> Any:
-        """The same figures."""
-        last = self._free + len(rows)
-        if last > len(self._rows) or (self._rows.shape[1], self._rows.dtype) != (rows.shape[1], rows.dtype):
-            self._rows = np.empty((max(SHELF, len(rows)), rows.shape[1]), rows.dtype)
-            self._free, last = 0, len(rows)
-        place = self._rows[self._free : last]
-        place[:] = rows
-        self._free = last
-        return place
-
-
-def embed(self: PyannoteAudioPretrainedSpeakerEmbedding, waveforms: Any, masks: Any = None) -> Any:
-    """In place of pyannote's."""
-    check()
-    if not hasattr(_threads, "shelf"):
-        _threads.shelf = Shelf()
-    return _threads.shelf.take(_their_embed(self, waveforms, masks=masks))
 
 
 def filter_embeddings(self: BaseClustering, embeddings: Any, **options: Any) -> tuple[Any, ...]:
@@ -179,4 +144,3 @@ speaker_diarization.binarize = binarize
 clustering.linkage = linkage
 BaseClustering.filter_embeddings = filter_embeddings
 SpeakerDiarization.reconstruct = reconstruct
-PyannoteAudioPretrainedSpeakerEmbedding.__call__ = embed

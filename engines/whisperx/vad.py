@@ -12,10 +12,13 @@ from typing import Any
 import torch
 from whisperx.vads import Pyannote, Vad
 
+from engines.whisperx import kept_batches
 from engines.whisperx.checkpoints import check
 
 OPTIONS = {"chunk_size": 30, "vad_onset": 0.5, "vad_offset": 0.363}
 """WhisperX's own."""
+
+assert kept_batches.SHELF_BYTES  # imported for what it does to pyannote
 
 Chunk = dict[str, Any]
 """start and end, in seconds, of what is listened to at once; and its parts."""

@@ -30,13 +30,15 @@ def by_the_library(libraries: None, diarization_model: Path) -> Any:
     from pyannote.audio.pipelines import clustering, speaker_diarization
     from whisperx.diarize import DiarizationPipeline
 
+    from engines.whisperx import kept_batches
     from engines.whisperx import long_meetings as ours
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(speaker_diarization, "binarize", ours._their_binarize)
         patch.setattr(clustering, "linkage", ours._their_linkage)
         patch.setattr(clustering.BaseClustering, "filter_embeddings", ours._their_filter)
-        patch.setattr(ours.PyannoteAudioPretrainedSpeakerEmbedding, "__call__", ours._their_embed)
+        patch.setattr(kept_batches.Inference, "infer", kept_batches._their_infer)
+        patch.setattr(kept_batches.Embedding, "__call__", kept_batches._their_embed)
         patch.setattr(speaker_diarization.SpeakerDiarization, "reconstruct", ours._their_reconstruct)
         yield DiarizationPipeline(model_name=str(diarization_model))
 

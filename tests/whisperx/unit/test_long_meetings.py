@@ -88,16 +88,19 @@ def test_windows_are_binarized_as_by_pyannote(ours: Any, monkeypatch: pytest.Mon
 
 
 def test_what_is_kept_of_batches_lies_together(ours: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ours, "SHELF", 20)
-    shelf = ours.Shelf()
+    from engines.whisperx import kept_batches
+
+    monkeypatch.setattr(kept_batches, "SHELF_BYTES", 20 * 32 * 4)
+    shelf = kept_batches.Shelf()
     batches = [voices(count, seed=count) for count in (8, 8, 3, 8, 30, 5)]
     kept = [shelf.take(batch) for batch in batches]
     np.testing.assert_array_equal(np.vstack(kept), np.vstack(batches))
     assert kept[0].base is kept[1].base is kept[2].base
     assert len({id(one.base) for one in kept}) == 4
-    doubled = shelf.take(batches[0].astype(np.float64))
-    assert doubled.dtype == np.float64
+    assert shelf.take(batches[0].astype(np.float64)).dtype == np.float64
     assert shelf.take(batches[0][:, :5]).shape == (8, 5)
+    assert shelf.take(batches[0].reshape(8, 4, 8)).shape == (8, 4, 8)
+    assert shelf.take(batches[0][:0]).shape == (0, 32)
 
 
 def test_windows_are_put_together_as_by_pyannote(ours: Any, diarizer: Any) -> None:
