@@ -17,6 +17,7 @@ from engines.faster.streaming import streamed
 from engines.transcription.disconnect import while_client_waits
 from engines.transcription.formats import Wanted, render
 from engines.transcription.languages import LANGUAGES
+from engines.transcription.large_fields import LargeFieldsRoute
 from engines.transcription.transcript import LanguageGuess, Segment, Transcript
 
 _MULTIPART = Form(media_type="multipart/form-data")
@@ -44,7 +45,7 @@ class Names(Protocol):
 
 
 def create_router(desk: Desk, names: Names) -> APIRouter:
-    router = APIRouter(prefix="/v1/audio", tags=["Audio"])
+    router = APIRouter(prefix="/v1/audio", tags=["Audio"], route_class=LargeFieldsRoute)
 
     @router.post("/transcriptions", responses=TRANSCRIBED, summary="Turn speech into text")
     async def transcribe(request: Request, form: Annotated[TranscriptionForm, _MULTIPART]) -> Response:

@@ -12,13 +12,13 @@ from fastapi import APIRouter, Form, Request, Response
 from engines.transcription import events, formats
 from engines.transcription.event_stream import EventStream, Tell
 from engines.transcription.formats import Rendered, Wanted
+from engines.transcription.large_fields import LargeFieldsRoute
 from engines.transcription.request_ids import request_id
 from engines.transcription.transcript import Task
 from engines.whisperx import diarized, progress_events
 from engines.whisperx.answering import Work, answered
 from engines.whisperx.answers import OPENAI_TRANSCRIBED, OPENAI_TRANSLATED
 from engines.whisperx.conversation import Conversation, Segment
-from engines.whisperx.large_fields import LargeFieldsRoute
 from engines.whisperx.openai_form import TranscriptionForm, TranslationForm
 from engines.whisperx.progress import Watch, Watches
 from engines.whisperx.service_desk import Desk, Heard, Names

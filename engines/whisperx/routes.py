@@ -11,6 +11,7 @@ from fastapi import APIRouter, Form, Path, Request, Response
 from engines.transcription import events
 from engines.transcription.errors import AskedWrongly
 from engines.transcription.event_stream import EventStream, Tell
+from engines.transcription.large_fields import LargeFieldsRoute
 from engines.transcription.request_ids import request_id
 from engines.whisperx import progress_events
 from engines.whisperx.align_form import AlignForm
@@ -18,7 +19,6 @@ from engines.whisperx.answering import Work, answered
 from engines.whisperx.answers import ALIGNED, DIARIZED, REPORTED, TRANSCRIBED
 from engines.whisperx.conversation import Conversation
 from engines.whisperx.diarize_form import DiarizeForm
-from engines.whisperx.large_fields import LargeFieldsRoute
 from engines.whisperx.outputs import as_json, render, render_turns
 from engines.whisperx.progress import Watches
 from engines.whisperx.service_desk import Desk, Names

@@ -39,10 +39,13 @@ pytestmark = pytest.mark.model
         ("beam_size", {"extra_body": {"beam_size": 0}}),
         ("max_line_width", {"extra_body": {"max_line_width": 42}}),
         ("task", {"extra_body": {"task": "summarize"}}),
+        ("prompt", {"prompt": "long " * 13_200}),
+        ("whatever", {"extra_body": {"whatever": "long " * 13_200}}),
+        (None, {"keywords": ["word"] * 201}),
     ],
 )
 def test_unusable_values_raise_bad_request_with_the_field_s_name(
-    client: OpenAI, param: str, options: dict[str, Any]
+    client: OpenAI, param: str | None, options: dict[str, Any]
 ) -> None:
     with pytest.raises(openai.BadRequestError) as refusal:
         client.audio.transcriptions.create(model="whisper-1", file=AUDIO / GOODBYE, **options)

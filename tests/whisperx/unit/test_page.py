@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from engines.transcription import refusals
+from engines.transcription import large_fields, refusals
 from engines.transcription.errors import AskedWrongly, EngineError
-from engines.whisperx import large_fields, progress, stages
+from engines.whisperx import progress, stages
 from engines.whisperx.align_form import AlignForm
 from engines.whisperx.app import create_app
 from engines.whisperx.brought import LARGEST
