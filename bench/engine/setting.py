@@ -37,8 +37,9 @@ def threads() -> int:
 def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
     """All that a process under measurement has: nothing that happens to be set here may change what it does."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    # Without this, CTranslate2's threads burn their cores while they wait, here as there.
-    return {**kept, "OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1", **(settings or {})}
+    # Without the first, CTranslate2's threads burn their cores while they wait, here as there. The last is the image's.
+    fixed = {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1", "PYTHONNODEBUGRANGES": "1"}
+    return {**kept, **fixed, **(settings or {})}
 
 
 def require() -> None:
