@@ -6,7 +6,6 @@ Importing this takes a while: do it in a worker thread.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -21,9 +20,6 @@ from engines.transcription import prompts
 from engines.transcription.errors import BadParameter
 from engines.transcription.tape import SAMPLE_RATE, Samples
 from engines.transcription.transcript import LanguageGuess, Segment, TokenLogprob, Transcript, Word
-
-MOST_THREADS = 4
-"""More threads than cores only wait for each other; beyond four, Whisper's small matrices gain little."""
 
 LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Temperatures tried one after the other while the result looks wrong; Whisper's own."""
@@ -43,7 +39,7 @@ class Transcriber:
             workers=settings.workers,
             device=settings.device,
             compute_type=settings.compute_type,
-            cpu_threads=settings.cpu_threads or min(MOST_THREADS, _usable_cores()),
+            cpu_threads=settings.threads,
         )
 
     def close(self) -> None:
@@ -176,8 +172,3 @@ def _words(segment: Any) -> tuple[Word, ...]:
 def _finite(figure: float | None) -> float:
     """JSON has no NaN and no infinity, which a degenerate window can produce."""
     return float(figure) if figure is not None and math.isfinite(figure) else 0.0
-
-
-def _usable_cores() -> int:
-    """Fewer than the machine has where the engine is held to some of them; not every system can tell."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

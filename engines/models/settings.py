@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
@@ -27,6 +28,10 @@ ComputeType = Annotated[
     ],
     BeforeValidator(lower_case),
 ]
+
+
+MOST_THREADS = 4
+"""More threads than cores only wait for each other; beyond four, Whisper's small matrices gain little."""
 
 
 class ModelSettings(ServiceSettings):
@@ -83,6 +88,11 @@ class ModelSettings(ServiceSettings):
     )
 
     @property
+    def threads(self) -> int:
+        """For computing on a CPU."""
+        return self.cpu_threads or min(MOST_THREADS, _usable_cores())
+
+    @property
     def allowed(self) -> tuple[str, ...]:
         """As they were written: folders, names on the hub, sizes."""
         return self.models or (self.model,)
@@ -103,3 +113,8 @@ class ModelSettings(ServiceSettings):
 
     def contradictions(self) -> list[tuple[str, str]]:
         return list(problems_of(self))
+
+
+def _usable_cores() -> int:
+    """Fewer than the machine has where the engine is held to some of them; not every system can tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

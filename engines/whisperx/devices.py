@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import Protocol
 
 import ctranslate2
 import torch
-
-MOST_THREADS = 4
-"""More threads than cores only wait for each other; beyond four, small matrices gain little."""
 
 _WORDS = ("out of memory", "can't allocate memory", "alloc_failed", "bad_alloc", "not enough memory")
 
@@ -20,7 +16,7 @@ class Settings(Protocol):
     @property
     def device(self) -> str: ...
     @property
-    def cpu_threads(self) -> int: ...
+    def threads(self) -> int: ...
 
 
 def device_of(settings: Settings) -> str:
@@ -30,14 +26,10 @@ def device_of(settings: Settings) -> str:
     return "cuda" if ctranslate2.get_cuda_device_count() and torch.cuda.is_available() else "cpu"
 
 
-def threads_of(settings: Settings) -> int:
-    return settings.cpu_threads or min(MOST_THREADS, _usable_cores())
-
-
 def use_threads(settings: Settings) -> None:
     """Have torch compute with so many, in all threads of this process."""
-    if torch.get_num_threads() != threads_of(settings):
-        torch.set_num_threads(threads_of(settings))
+    if torch.get_num_threads() != settings.threads:
+        torch.set_num_threads(settings.threads)
 
 
 def is_want_of_memory(problem: BaseException) -> bool:
@@ -51,8 +43,3 @@ def tidy_up() -> None:
     """Give back what torch keeps of the GPU's memory for later, so that there is room for something smaller."""
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
-
-
-def _usable_cores() -> int:
-    """Fewer than the machine has where the engine is held to some of them; not every system can tell."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -24,7 +24,7 @@ from engines.transcription.errors import BadParameter, OutOfMemory
 from engines.transcription.tape import SAMPLE_RATE, Samples
 from engines.whisperx.checkpoints import Checkpoint, check, checking
 from engines.whisperx.conversation import Segment
-from engines.whisperx.devices import device_of, is_want_of_memory, threads_of, tidy_up, use_threads
+from engines.whisperx.devices import device_of, is_want_of_memory, tidy_up, use_threads
 from engines.whisperx.options import ListeningOptions
 from engines.whisperx.settings import WINDOWS_TOGETHER, WhisperXSettings
 from engines.whisperx.vad import OPTIONS, Sight
@@ -51,7 +51,7 @@ class Listener:
         self._device = device_of(settings)
         use_threads(settings)
         self._model = PatientModel(
-            folder, device=self._device, compute_type=settings.compute_type, cpu_threads=threads_of(settings)
+            folder, device=self._device, compute_type=settings.compute_type, cpu_threads=settings.threads
         )
         sight = Sight(self._device, _ignore)
         pipeline = whisperx.load_model(folder, self._device, model=self._model, vad_model=sight)
