@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.faster.company import Company, Visit
+from engines.transcription import memory
 from engines.transcription.errors import OutOfMemory
 
 PATIENCE = 0.005
@@ -308,7 +309,7 @@ def _done(call: _Call, things: Things) -> Sequence[Any]:
     try:
         return call.do(things, call.options)
     except (RuntimeError, MemoryError) as error:
-        if not _is_want_of_memory(error):
+        if not memory.is_wanting(error):
             raise
         log.warning("batch.out_of_memory what=%s rows=%d", call.key[0], len(things))
         half = len(things) // 2
@@ -317,15 +318,9 @@ def _done(call: _Call, things: Things) -> Sequence[Any]:
     try:
         return [*call.do(things[:half], call.options), *call.do(things[half:], call.options)]
     except (RuntimeError, MemoryError) as error:
-        if _is_want_of_memory(error):
+        if memory.is_wanting(error):
             raise OutOfMemory from error
         raise
-
-
-def _is_want_of_memory(error: Exception) -> bool:
-    """CTranslate2 has no exception of its own for it. C++'s `bad_alloc`, also Thrust's, comes as MemoryError."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "alloc_failed" in text or "bad_alloc" in text
 
 
 def _joined(things: Things) -> ctranslate2.StorageView:

@@ -19,6 +19,7 @@ from engines.faster.company import Visit
 from engines.faster.logprobs import Heard
 from engines.faster.options import ListeningOptions
 from engines.faster.settings import WINDOWS_TOGETHER
+from engines.transcription import prompts
 from engines.transcription.tape import Samples
 
 
@@ -114,13 +115,11 @@ class SharingModel(WhisperModel):  # type: ignore[misc]  # as above
         prefix: str | None = None,
         hotwords: str | None = None,
     ) -> list[int]:
-        """As faster-whisper writes it, but hot words and the text before share the room that it gives to each.
-
-        Half of what the decoder holds twice would leave nothing for the transcript. The latest of the text is kept.
-        """
+        """As faster-whisper writes it, but hot words and the text before share the room that it gives to each."""
         if previous_tokens and hotwords:
-            room = self.max_length // 2 - 1 - len(tokenizer.encode(f" {hotwords.strip()}"))
-            previous_tokens = previous_tokens[-room:] if room > 0 else []
+            previous_tokens = prompts.beside(
+                tokenizer.encode(f" {hotwords.strip()}"), previous_tokens, holds=self.max_length
+            )
         prompt: list[int] = super().get_prompt(tokenizer, previous_tokens, without_timestamps, prefix, hotwords)
         return prompt
 

@@ -17,7 +17,7 @@ from engines.faster.options import ListeningOptions
 from engines.faster.settings import FasterSettings
 from engines.faster.sharing import SharingModel
 from engines.transcription import prompts
-from engines.transcription.errors import BadParameter
+from engines.transcription.languages import check_known
 from engines.transcription.tape import SAMPLE_RATE, Samples
 from engines.transcription.transcript import LanguageGuess, Segment, TokenLogprob, Transcript, Word
 
@@ -58,7 +58,12 @@ class Transcriber:
 
         Raises BadParameter, OutOfMemory, and what the visit's checkpoint raises.
         """
-        self._check_language(options.language)
+        whisper = self._model
+        check_known(
+            options.language,
+            multilingual=whisper.model.is_multilingual,
+            token=whisper.hf_tokenizer.token_to_id,
+        )
         visit = visit or Visit(Company(), checkpoint=lambda: None)
         options = replace(options, prompt=prompts.latest(options.prompt), hotwords=prompts.first(options.hotwords))
         with self._model.busy_with(visit, options):
@@ -131,15 +136,6 @@ class Transcriber:
         tokens = sum(len(self._model.hf_tokenizer.encode(text, add_special_tokens=False).ids) for text in texts)
         room: int = self._model.max_length // 2 - 1
         return min(tokens, room)
-
-    def _check_language(self, language: str | None) -> None:
-        """faster-whisper would take any for an English-only model, and fail on one that the model has no token for."""
-        if language is None:
-            return
-        if not self._model.model.is_multilingual and language != "en":
-            raise BadParameter("language: this model knows English only.", param="language")
-        if self._model.model.is_multilingual and self._model.hf_tokenizer.token_to_id(f"<|{language}|>") is None:
-            raise BadParameter(f"language: this model does not know {language}.", param="language")
 
     def _ours(self, segment: Any, options: ListeningOptions) -> Segment:
         return Segment(

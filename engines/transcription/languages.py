@@ -6,6 +6,10 @@ faster-whisper's. Which of them a certain model really knows, only the model can
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from engines.transcription.errors import BadParameter
+
 _TABLE = """
 af afrikaans | am amharic | ar arabic | as assamese | az azerbaijani | ba bashkir | be belarusian | bg bulgarian
 bn bengali | bo tibetan | br breton | bs bosnian | ca catalan | cs czech | cy welsh | da danish | de german | el greek
@@ -39,3 +43,16 @@ def parse_language(text: str) -> str:
     if code is None:
         raise ValueError(f"{text[:20]!r} is not a language that Whisper knows; use a code such as en, or leave it out")
     return code
+
+
+def check_known(language: str | None, *, multilingual: bool, token: Callable[[str], int | None]) -> None:
+    """Raises BadParameter unless this model knows the language; None is to be detected. token: its id, by its text.
+
+    The libraries take any language for an English-only model, and fail on one that the model has no token for.
+    """
+    if language is None:
+        return
+    if not multilingual and language != "en":
+        raise BadParameter("language: this model knows English only.", param="language")
+    if multilingual and token(f"<|{language}|>") is None:
+        raise BadParameter(f"language: this model does not know {language}.", param="language")

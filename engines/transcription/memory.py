@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 _M_ARENA_MAX, _M_MMAP_MAX, _M_TRIM_THRESHOLD = -8, -4, -1  # malloc.h
 _NEVER = 2**31 - 1
 
+_WANTING = ("out of memory", "can't allocate memory", "alloc_failed", "bad_alloc", "not enough memory")
+
 
 def settle() -> None:
     """Tell the allocator what suits a server that computes. Before threads begin to use much memory.
@@ -37,6 +39,17 @@ def give_back() -> None:
     """
     gc.collect()
     _to_libc("malloc_trim", 0)
+
+
+def is_wanting(problem: BaseException) -> bool:
+    """Whether a computation failed for want of memory, the device's or ours.
+
+    No library that computes has an exception of its own for all of it. C++'s `bad_alloc` comes as MemoryError.
+    """
+    text = str(problem).lower()
+    return isinstance(problem, MemoryError) or (
+        isinstance(problem, RuntimeError) and any(words in text for words in _WANTING)
+    )
 
 
 class Lid:

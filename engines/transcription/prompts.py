@@ -7,6 +7,8 @@ meanwhile; and the libraries have them do so for every batch again. So whatever 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 TOKENS = 224
 """Half of what the decoder of every Whisper model holds."""
 MOST = 32 * TOKENS
@@ -21,3 +23,12 @@ def latest(text: str | None) -> str | None:
 def first(text: str | None) -> str | None:
     """Of hot words, what may be told."""
     return text if text is None or len(text) <= MOST else text.lstrip()[:MOST]
+
+
+def beside(hot: Sequence[int], before: list[int], holds: int) -> list[int]:
+    """Of the tokens of a text before the recording, the latest that have room beside the tokens of hot words.
+
+    faster-whisper gives half of what the decoder holds to each of them, and nothing would be left for the transcript.
+    """
+    room = holds // 2 - 1 - len(hot)
+    return before[-room:] if room > 0 else []

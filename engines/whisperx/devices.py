@@ -7,7 +7,7 @@ from typing import Protocol
 import ctranslate2
 import torch
 
-_WORDS = ("out of memory", "can't allocate memory", "alloc_failed", "bad_alloc", "not enough memory")
+from engines.transcription import memory
 
 
 class Settings(Protocol):
@@ -33,10 +33,8 @@ def use_threads(settings: Settings) -> None:
 
 
 def is_want_of_memory(problem: BaseException) -> bool:
-    """Neither library has an exception of its own for all of it; pyannote raises MemoryError."""
-    text = str(problem).lower()
-    wants = isinstance(problem, RuntimeError) and any(words in text for words in _WORDS)
-    return wants or isinstance(problem, MemoryError | torch.OutOfMemoryError)
+    """Of torch, too, which says so by its kind."""
+    return memory.is_wanting(problem) or isinstance(problem, torch.OutOfMemoryError)
 
 
 def tidy_up() -> None:

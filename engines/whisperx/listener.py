@@ -20,7 +20,8 @@ from whisperx.asr import FasterWhisperPipeline, WhisperModel
 from whisperx.audio import log_mel_spectrogram
 
 from engines.transcription import prompts
-from engines.transcription.errors import BadParameter, OutOfMemory
+from engines.transcription.errors import OutOfMemory
+from engines.transcription.languages import check_known
 from engines.transcription.tape import SAMPLE_RATE, Samples
 from engines.whisperx.checkpoints import Checkpoint, check, checking
 from engines.whisperx.conversation import Segment
@@ -78,7 +79,12 @@ class Listener:
         checkpoint: called at least once per batch; raises to end the work. heard: called for each segment as soon as
         it is there. Raises BadParameter and OutOfMemory.
         """
-        self._check_language(options.language)
+        whisper = self._model
+        check_known(
+            options.language,
+            multilingual=whisper.model.is_multilingual,
+            token=whisper.hf_tokenizer.token_to_id,
+        )
         language = options.language if self._model.model.is_multilingual else "en"
         if not len(samples):
             return language or UNHEARD, []
@@ -105,15 +111,6 @@ class Listener:
         tidy_up()
         raise OutOfMemory
 
-    def _check_language(self, language: str | None) -> None:
-        """WhisperX would take any for an English-only model, and fail on one that the model has no token for."""
-        if language is None:
-            return
-        if not self._model.model.is_multilingual and language != "en":
-            raise BadParameter("language: this model knows English only.", param="language")
-        if self._model.model.is_multilingual and self._model.hf_tokenizer.token_to_id(f"<|{language}|>") is None:
-            raise BadParameter(f"language: this model does not know {language}.", param="language")
-
 
 class PatientModel(WhisperModel):  # type: ignore[misc]  # WhisperX ships no types
     """WhisperX's, which also stops between the windows of a batch."""
@@ -137,13 +134,11 @@ class PatientModel(WhisperModel):  # type: ignore[misc]  # WhisperX ships no typ
         prefix: str | None = None,
         hotwords: str | None = None,
     ) -> list[int]:
-        """As faster-whisper writes it, but hot words and the text before share the room that it gives to each.
-
-        Half of what the decoder holds twice would leave nothing for the transcript. The latest of the text is kept.
-        """
+        """As faster-whisper writes it, but hot words and the text before share the room that it gives to each."""
         if previous_tokens and hotwords:
-            room = self.max_length // 2 - 1 - len(tokenizer.encode(f" {hotwords.strip()}"))
-            previous_tokens = previous_tokens[-room:] if room > 0 else []
+            previous_tokens = prompts.beside(
+                tokenizer.encode(f" {hotwords.strip()}"), previous_tokens, holds=self.max_length
+            )
         prompt: list[int] = super().get_prompt(tokenizer, previous_tokens, without_timestamps, prefix, hotwords)
         return prompt
 
