@@ -21,7 +21,6 @@ from engines.transcription.fields import (
     Granularities,
     Language,
     Languages,
-    Limit,
     Milliseconds,
     Nothing,
     Text,
@@ -30,10 +29,10 @@ from engines.transcription.fields import (
 from engines.transcription.formats import Granularity, ResponseFormat, Usage, Wanted
 from engines.transcription.speech_settings import Settings, parse_parameters, parse_strategy
 from engines.transcription.subtitles import CueLimits
+from engines.transcription.subtitles_form import SubtitlesForm
 from engines.transcription.transcript import Task
 
 _TIMED = frozenset([ResponseFormat.VERBOSE_JSON, ResponseFormat.SRT, ResponseFormat.VTT])
-_SUBTITLES = frozenset([ResponseFormat.SRT, ResponseFormat.VTT])
 _COLDEST = 0.001
 """Below it, dividing by the temperature goes beyond what the model's numbers can hold, and it writes rubbish."""
 
@@ -52,7 +51,7 @@ class LanguageForm(BaseModel):
     )
 
 
-class _ListeningForm(LanguageForm):
+class _ListeningForm(SubtitlesForm, LanguageForm):
     """What transcriptions and translations have in common."""
 
     prompt: Text | Nothing = Field(
@@ -87,33 +86,10 @@ class _ListeningForm(LanguageForm):
         "`speech_pad_ms`. Implies `vad_filter`. An extension of OpenAI's API.",
         examples=['{"threshold": 0.6, "min_silence_duration_ms": 500}'],
     )
-    max_line_width: Limit | Nothing = Field(
-        None, description="Characters in a line of subtitles. Needs `srt` or `vtt`. An extension of OpenAI's API."
-    )
-    max_line_count: Limit | Nothing = Field(
-        None,
-        description="Lines in a cue of subtitles; counts only with `max_line_width`. Needs `srt` or `vtt`. An "
-        "extension of OpenAI's API.",
-    )
-    max_words_per_line: Limit | Nothing = Field(
-        None,
-        description="Words in a cue of subtitles; counts unless both of the others are given. Needs `srt` or `vtt`. "
-        "An extension of OpenAI's API.",
-    )
 
     def cues(self) -> CueLimits | None:
         """Raises BadParameter if limits were given for an answer that has no cues."""
-        limits = {
-            "max_line_width": self.max_line_width,
-            "max_line_count": self.max_line_count,
-            "max_words_per_line": self.max_words_per_line,
-        }
-        given = [name for name, limit in limits.items() if limit is not None]
-        if not given:
-            return None
-        if self.response_format not in _SUBTITLES:
-            raise BadParameter(f"{given[0]} needs response_format=srt or vtt.", param=given[0])
-        return CueLimits(*limits.values())
+        return self.limits(self.response_format)
 
     def vad(self) -> SpeechFilter | None:
         """Raises BadParameter if the settings cannot be used."""

@@ -17,7 +17,6 @@ from engines.transcription.fields import (
     Granularities,
     Language,
     Languages,
-    Limit,
     Milliseconds,
     Nothing,
     Several,
@@ -27,13 +26,13 @@ from engines.transcription.fields import (
 from engines.transcription.formats import Granularity, ResponseFormat, Usage, Wanted
 from engines.transcription.speech_settings import parse_strategy
 from engines.transcription.subtitles import CueLimits
+from engines.transcription.subtitles_form import SubtitlesForm
 from engines.transcription.transcript import Task
 from engines.whisperx.form_parts import RecordingForm, SpeakersForm, Windows
 from engines.whisperx.known_form import KnownSpeakersForm
 from engines.whisperx.options import ListeningOptions, Options
 
 _UNTIMED = frozenset([ResponseFormat.JSON, ResponseFormat.TEXT])
-_SUBTITLES = frozenset([ResponseFormat.SRT, ResponseFormat.VTT])
 _DIARIZED = "response_format=diarized_json"
 
 
@@ -63,7 +62,7 @@ Included = Annotated[Several[str], AfterValidator(_no_logprobs)]
 Strategy = Annotated[Text, AfterValidator(_strategy)]
 
 
-class _ListeningForm(RecordingForm):
+class _ListeningForm(SubtitlesForm, RecordingForm):
     """What transcriptions and translations have in common."""
 
     model: str | Nothing = Field(
@@ -90,19 +89,6 @@ class _ListeningForm(RecordingForm):
         description="How many windows are computed together. Left out: as the operator has set it. An extension of "
         "OpenAI's API.",
     )
-    max_line_width: Limit | Nothing = Field(
-        None, description="Characters in a line of subtitles. Needs `srt` or `vtt`. An extension of OpenAI's API."
-    )
-    max_line_count: Limit | Nothing = Field(
-        None,
-        description="Lines in a cue of subtitles; counts only with `max_line_width`. Needs `srt` or `vtt`. An "
-        "extension of OpenAI's API.",
-    )
-    max_words_per_line: Limit | Nothing = Field(
-        None,
-        description="Words in a cue of subtitles; counts unless both of the others are given. Needs `srt` or `vtt`. "
-        "An extension of OpenAI's API.",
-    )
 
     def shape(self) -> ResponseFormat:
         """The form of an answer in which speakers have no place."""
@@ -110,17 +96,7 @@ class _ListeningForm(RecordingForm):
 
     def cues(self) -> CueLimits | None:
         """Raises BadParameter if limits were given for an answer that has no cues."""
-        limits = {
-            "max_line_width": self.max_line_width,
-            "max_line_count": self.max_line_count,
-            "max_words_per_line": self.max_words_per_line,
-        }
-        given = [name for name, limit in limits.items() if limit is not None]
-        if not given:
-            return None
-        if self.shape() not in _SUBTITLES:
-            raise BadParameter(f"{given[0]} needs response_format=srt or vtt.", param=given[0])
-        return CueLimits(*limits.values())
+        return self.limits(self.shape())
 
     def options(self) -> Options:
         """Raises BadParameter."""
