@@ -4,13 +4,19 @@
     ├── AskedWrongly                 4xx: the caller can mend it
     │   ├── BadRequestFraming        400 bad_request_framing
     │   ├── BadParameter             400 bad_parameter
+    │   ├── KeyMissing               401 key_missing
+    │   ├── KeyRefused               401 invalid_api_key
     │   ├── Forbidden                403 forbidden
+    │   ├── HostNotAllowed           403 host_not_allowed
+    │   ├── ProxyNotTrusted          403 proxy_not_trusted
     │   ├── UnknownHost              404 unknown_host
     │   ├── UnknownEngine            404 unknown_engine
     │   ├── UnknownPath              404 unknown_path
     │   ├── MethodNotAllowed         405 method_not_allowed
     │   ├── HeadTimeout              408 request_timeout
     │   ├── EngineBusy               409 engine_busy
+    │   ├── RateLimited              429 rate_limit_exceeded
+    │   ├── TooManyFailures          429 too_many_failures
     │   └── HeadTooLarge             431 request_head_too_large
     ├── EngineTrouble                the engine could not
     │   ├── EngineUnreachable        502 engine_unreachable
@@ -71,10 +77,42 @@ class BadParameter(AskedWrongly):
     status, code, title = 400, "bad_parameter", "A parameter has an unusable value"
 
 
+class KeyMissing(AskedWrongly):
+    """Programs send an API key, `Authorization: Bearer wg_…`; people log in at the web server in front. A key is made
+    with `whisper-gateway keys create`.
+    """
+
+    status, code, title = 401, "key_missing", "This needs an API key or a login"
+
+
+class KeyRefused(AskedWrongly):
+    """The API key is misspelt, unknown, revoked or expired; the gateway's log says which. `whisper-gateway keys list`
+    shows the keys there are.
+    """
+
+    status, code, title = 401, "invalid_api_key", "This API key is not valid"
+
+
 class Forbidden(AskedWrongly):
-    """The control API was called by a stranger, from another site's page, or under a hostname not the gateway's own."""
+    """The call came from another site's page, or the caller may not steer engines: that takes a key made with
+    `--admin`, or a user listed in `gateway.admins`. On the admin address: a hostname not the gateway's own.
+    """
 
     status, code, title = 403, "forbidden", "This caller may not do that"
+
+
+class HostNotAllowed(AskedWrongly):
+    """The API key was made for other hostnames (`whisper-gateway keys list` shows them). Make one for this hostname."""
+
+    status, code, title = 403, "host_not_allowed", "This API key is not for this hostname"
+
+
+class ProxyNotTrusted(AskedWrongly):
+    """The request was passed on by a proxy that `gateway.trusted_proxies` does not name, to a gateway that asks nobody
+    for a key. Name the proxy there, so that strangers are asked; or set `gateway.access`.
+    """
+
+    status, code, title = 403, "proxy_not_trusted", "The gateway was not told of the proxy in front of it"
 
 
 class UnknownHost(AskedWrongly):
@@ -117,6 +155,20 @@ class EngineBusy(AskedWrongly):
     """It has requests to serve. Wait until `serving` and `waiting` are 0, or use `--force`, which cuts them off."""
 
     status, code, title = 409, "engine_busy", "The engine is serving or waking"
+
+
+class RateLimited(AskedWrongly):
+    """More requests than the key's `--rate` allows. `Retry-After` says when the next one is served."""
+
+    status, code, title = 429, "rate_limit_exceeded", "This API key's rate limit is reached"
+
+
+class TooManyFailures(AskedWrongly):
+    """Too many wrong API keys came from this address lately. `Retry-After` says when keys are looked at again; one that
+    has worked from there before goes on working.
+    """
+
+    status, code, title = 429, "too_many_failures", "Too many wrong API keys came from this address"
 
 
 class HeadTooLarge(AskedWrongly):

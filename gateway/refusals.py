@@ -10,7 +10,7 @@ import json
 import math
 from typing import Any
 
-from gateway.errors import AskedWrongly, GatewayError
+from gateway.errors import AskedWrongly, GatewayError, KeyRefused
 
 Refusal = tuple[int, list[tuple[bytes, bytes]], bytes]
 
@@ -41,9 +41,17 @@ def refusal(error: GatewayError, scope: dict[str, Any] | None = None) -> Refusal
         (b"cache-control", b"no-store"),
         (b"x-gateway-error", error.code.encode()),
     ]
+    if error.status == 401:
+        headers.append((b"www-authenticate", _challenge(error)))
     if error.retry_after is not None:
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after))))
     return error.status, headers, body
+
+
+def _challenge(error: GatewayError) -> bytes:
+    """RFC 6750 section 3. Browsers know no dialog for this scheme, so that none opens for a program's wrong key."""
+    challenge = b'Bearer realm="whisper-gateway"'
+    return challenge + b', error="invalid_token"' if isinstance(error, KeyRefused) else challenge
 
 
 def _wants_page(scope: dict[str, Any]) -> bool:

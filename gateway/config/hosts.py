@@ -92,6 +92,22 @@ def _in_ascii(text: str) -> str:
         return ' (try "whisper.example.org")'
 
 
+def parse_origin(value: object) -> str:
+    """Reads "https://portal.example.org", or "*" for all. Raises ValueError with a remedy. Source: RFC 6454, section 6."""
+    _refuse_what_is_no_text(value, "an origin")
+    text = str(value)
+    if text == "*":
+        return text
+    scheme, _, authority = text.lower().partition("://")
+    host, colon, port = authority.partition(":") if not authority.startswith("[") else (authority, "", "")
+    if scheme not in ("http", "https") or not host or (colon and not (_PORT.fullmatch(port) and int(port) <= 65535)):
+        raise ValueError(f'{quoted(text)} is not an origin (try "https://portal.example.org", or "*" for all)')
+    if not host.startswith("["):
+        host = parse_hostname(host)
+    default = {"http": "80", "https": "443"}[scheme]
+    return f"{scheme}://{host}" if port in ("", default) else f"{scheme}://{host}:{port}"
+
+
 def parse_network(value: object) -> str:
     """Reads "10.0.0.0/8", "::1/128" or one address. Raises ValueError with a remedy."""
     _refuse_what_is_no_text(value, "a network")

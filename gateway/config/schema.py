@@ -23,7 +23,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway.config import contradictions, names
 from gateway.config.durations import format_duration, parse_duration, parse_idle
-from gateway.config.hosts import DEFAULT_ADMIN, DEFAULT_LISTEN, Listen, parse_hostname, parse_listen, parse_network
+from gateway.config.hosts import DEFAULT_ADMIN, DEFAULT_LISTEN, Listen, parse_hostname, parse_listen, parse_network, parse_origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ ListenAddress = Annotated[
     Kind("IP address and port"),
 ]
 Network = Annotated[str, BeforeValidator(parse_network), Kind("network")]
+Origin = Annotated[str, BeforeValidator(parse_origin), Kind("origin")]
 Port = Annotated[int, Field(ge=1, le=65535), Kind("1 to 65535")]
 Text = Annotated[
     str,
@@ -162,6 +163,10 @@ class EngineSpec(Section):
     """Port on which the engine listens (inside its container)."""
     ready: Ready = Ready()
     """The readiness probe."""
+    cors: tuple[Origin, ...] = ()
+    """Web pages of these origins may use the engine; `*` means any. The gateway answers their preflights by itself."""
+    forward_authorization: bool = False
+    """Whether the engine is sent the Authorization header, for one that asks for a key of its own."""
     idle_after: IdleDuration = 15 * 60
     """The engine is stopped when it has served nothing for this long. `never` keeps it."""
     start_timeout: Duration = 60
@@ -204,15 +209,21 @@ class GatewaySettings(Section):
     """The gateway itself."""
 
     listen: ListenAddress = DEFAULT_LISTEN
-    """Address for clients. Anything but loopback needs `trusted_proxies`."""
+    """Address for clients. Anything but loopback needs `trusted_proxies` or API keys."""
     admin: ListenAddress = DEFAULT_ADMIN
     """Loopback address of the control API, used by `whisper-gateway status` and friends."""
     portal: Hostname | None = None
     """The gateway's own hostname, where the control API is served to clients."""
     trusted_proxies: tuple[Network, ...] = ()
     """Networks whose X-Forwarded-*, Forwarded, X-Request-ID and X-Remote-User are believed."""
+    access: Literal["auto", "known", "everybody"] = "auto"
+    """Who is let in. `known`: API keys, and users whom a trusted proxy has asked for a password. `everybody`: no
+    questions. `auto`: `known` as soon as there are keys, trusted proxies or an open address; before that, everybody on
+    this machine."""
+    admins: tuple[Text, ...] = ()
+    """Users who may wake engines, put them to sleep and read their logs at the portal."""
     state_dir: FolderPath = Path("state")
-    """Folder for what must survive a restart, such as the ids and logs of `process` engines."""
+    """Folder for what must survive a restart: API keys, and the ids and logs of `process` engines."""
     on_exit: Literal["leave", "stop"] = "leave"
     """Whether engines go on running when the gateway stops; a restarted gateway adopts them."""
     drain_timeout: Duration = 30
