@@ -140,6 +140,7 @@ def test_every_event_of_the_log_is_documented() -> None:
     assert "engine.waking" in events
     own = {
         "gateway.abort",
+        "gateway.caller",
         "gateway.body_follows",
         "gateway.informational",
         "gateway.target",

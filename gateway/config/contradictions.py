@@ -61,14 +61,8 @@ def in_engine(engine: Any) -> Iterator[Contradiction]:
 
 
 def in_gateway(gateway: Any) -> Iterator[Contradiction]:
-    """Nothing is open to the network that has no password, and two servers need two addresses."""
+    """Two servers need two addresses. Whether an open address is guarded depends on keys: `auth.opening` knows."""
     listen, admin = _listening(gateway)
-    if listen and not listen.is_loopback and not _read(gateway, "trusted_proxies"):
-        yield Contradiction(
-            f"{quoted(listen)} is open to the network, and the gateway has no passwords of its own: "
-            "put a proxy in front and name it in `trusted_proxies`, or listen on 127.0.0.1",
-            ("listen",),
-        )
     if listen and admin and listen.collides_with(admin):
         yield Contradiction(f"`listen` and `admin` cannot share {quoted(admin)} (try another port)", ("admin",))
 

@@ -10,6 +10,10 @@ from gateway.config.problems import described, quoted
 
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _PORT = re.compile(r"[0-9]{1,5}")
+_ORIGIN = re.compile(
+    r"(?P<scheme>https?)://(?:\[(?P<address>[0-9a-f:.]+)\]|(?P<host>[^\[\]/:?#@*]+))(?::(?P<port>[0-9]{1,5}))?"
+)
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 class Listen(NamedTuple):
@@ -93,19 +97,20 @@ def _in_ascii(text: str) -> str:
 
 
 def parse_origin(value: object) -> str:
-    """Reads "https://portal.example.org", or "*" for all. Raises ValueError with a remedy. Source: RFC 6454, section 6."""
+    """Reads "https://portal.example.org", or "*" for all; as browsers write it (RFC 6454, section 6).
+
+    Raises ValueError with a remedy.
+    """
     _refuse_what_is_no_text(value, "an origin")
     text = str(value)
     if text == "*":
         return text
-    scheme, _, authority = text.lower().partition("://")
-    host, colon, port = authority.partition(":") if not authority.startswith("[") else (authority, "", "")
-    if scheme not in ("http", "https") or not host or (colon and not (_PORT.fullmatch(port) and int(port) <= 65535)):
+    parts = _ORIGIN.fullmatch(text.lower()) if text.isascii() else None
+    if not parts or int(parts["port"] or 1) > 65535:
         raise ValueError(f'{quoted(text)} is not an origin (try "https://portal.example.org", or "*" for all)')
-    if not host.startswith("["):
-        host = parse_hostname(host)
-    default = {"http": "80", "https": "443"}[scheme]
-    return f"{scheme}://{host}" if port in ("", default) else f"{scheme}://{host}:{port}"
+    scheme, host, port = parts["scheme"], parse_hostname(parts["host"] or parts["address"]), parts["port"]
+    host = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{host}" if port in (None, _DEFAULT_PORTS[scheme]) else f"{scheme}://{host}:{int(port)}"
 
 
 def parse_network(value: object) -> str:

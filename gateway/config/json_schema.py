@@ -29,7 +29,7 @@ def json_schema() -> dict[str, Any]:
 def _fit_section(definition: dict[str, Any], section: type[Section]) -> None:
     definition.pop("title", None)
     for name, found in definition["properties"].items():
-        fitted = {"description": section.model_fields[name].description, **_fit(found)}
+        fitted = {"description": " ".join((section.model_fields[name].description or "").split()), **_fit(found)}
         fitted.pop("default", None)
         default = default_of(section, name)
         definition["properties"][name] = fitted if default is None else {**fitted, "default": default}
@@ -47,7 +47,7 @@ def _fit(schema: dict[str, Any]) -> dict[str, Any]:
         schema["additionalProperties"] = False
     elif schema.get("type") == "array":
         schema["items"] = _fit(schema["items"])
-    elif schema.get("type") == "integer" or "enum" in schema or "pattern" in schema:
+    elif schema.get("type") in ("integer", "boolean") or "enum" in schema or "pattern" in schema:
         kept: dict[str, Any] = {key: schema.pop(key) for key in ("description", "default", "examples") if key in schema}
         schema = {"anyOf": [schema, {"$ref": "#/$defs/FromEnvironment"}], **kept}
     schema.pop("format", None)  # "path" is no format that editors know

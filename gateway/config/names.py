@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from gateway.config.problems import quoted
+from gateway.config.problems import described, quoted
 
 ENGINE_NAME = r"^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$"
 CONTAINER_NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$"  # what Docker itself allows, ids included
@@ -41,3 +41,12 @@ def path_text(value: object) -> object:
             raise ValueError('a path is missing (try "./state")')
         without_nul(value)
     return value
+
+
+def flag(value: object) -> bool:
+    """Reads true or false. Raises ValueError with a remedy."""
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or value.lower() not in ("true", "false"):
+        raise ValueError(f"{described(value)} is neither true nor false")
+    return value.lower() == "true"

@@ -107,4 +107,4 @@ def default_of(section: type[Section], name: str) -> Any:
 
 
 def _written(default: Any) -> str | None:
-    return None if default is None else str(default)
+    return None if default is None else str(default).lower() if isinstance(default, bool) else str(default)

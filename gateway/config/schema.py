@@ -23,7 +23,15 @@ from pydantic_core import PydanticCustomError
 
 from gateway.config import contradictions, names
 from gateway.config.durations import format_duration, parse_duration, parse_idle
-from gateway.config.hosts import DEFAULT_ADMIN, DEFAULT_LISTEN, Listen, parse_hostname, parse_listen, parse_network, parse_origin
+from gateway.config.hosts import (
+    DEFAULT_ADMIN,
+    DEFAULT_LISTEN,
+    Listen,
+    parse_hostname,
+    parse_listen,
+    parse_network,
+    parse_origin,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,12 @@ ListenAddress = Annotated[
 ]
 Network = Annotated[str, BeforeValidator(parse_network), Kind("network")]
 Origin = Annotated[str, BeforeValidator(parse_origin), Kind("origin")]
+Flag = Annotated[
+    bool,
+    BeforeValidator(names.flag),
+    WithJsonSchema({"type": "boolean"}),
+    Kind("`true` or `false`"),
+]
 Port = Annotated[int, Field(ge=1, le=65535), Kind("1 to 65535")]
 Text = Annotated[
     str,
@@ -165,7 +179,7 @@ class EngineSpec(Section):
     """The readiness probe."""
     cors: tuple[Origin, ...] = ()
     """Web pages of these origins may use the engine; `*` means any. The gateway answers their preflights by itself."""
-    forward_authorization: bool = False
+    forward_authorization: Flag = False
     """Whether the engine is sent the Authorization header, for one that asks for a key of its own."""
     idle_after: IdleDuration = 15 * 60
     """The engine is stopped when it has served nothing for this long. `never` keeps it."""

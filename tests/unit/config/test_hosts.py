@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config.hosts import Listen, parse_hostname, parse_listen, parse_network
+from gateway.config.hosts import Listen, parse_hostname, parse_listen, parse_network, parse_origin
 
 
 @pytest.mark.parametrize(
@@ -132,3 +132,31 @@ def test_a_network_is_read(text: str, network: str) -> None:
 def test_what_is_no_network_is_refused(wrong: object) -> None:
     with pytest.raises(ValueError, match="network"):
         parse_network(wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("https://portal.example.org", "https://portal.example.org"),
+        ("HTTPS://Portal.Example.org:443", "https://portal.example.org"),
+        ("http://localhost:3000", "http://localhost:3000"),
+        ("http://[::1]:3000", "http://[::1]:3000"),
+        ("https://[0:0::1]", "https://[::1]"),
+        ("*", "*"),
+    ],
+)
+def test_an_origin_is_read_as_browsers_write_it(text: str, origin: str) -> None:
+    assert parse_origin(text) == origin
+    assert parse_origin(origin) == origin
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "portal.example.org", "https://", "https://a/", "https://a/path", "https://*.example.org", "ftp://a", "null", "",
+        "https://a:99999", "https://a:", "https://a b", "https://[::1", "https://[x]", "https://a@b", "https://a?b", [], {},
+    ],
+)  # fmt: skip
+def test_what_is_no_origin_is_refused(wrong: object) -> None:
+    with pytest.raises(ValueError, match=r"origin|hostname"):
+        parse_origin(wrong)

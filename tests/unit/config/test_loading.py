@@ -179,7 +179,7 @@ def test_what_is_inside_an_unknown_setting_is_not_told(problems: Problems) -> No
     assert problems(f"{SMALL}    quota:\n      a: ${{NO_SUCH}}\n      b:\n") == [
         (
             'config.yaml:6 engines.whisper.quota: unknown setting "quota" (known here: hosts, docker, process, port, '
-            "ready, idle_after, start_timeout, stop_timeout, answer_timeout)"
+            "ready, cors, forward_authorization, idle_after, start_timeout, stop_timeout, answer_timeout)"
         )
     ]
 

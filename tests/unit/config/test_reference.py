@@ -32,6 +32,8 @@ def test_every_setting_has_words_and_a_meaning() -> None:
         ("engines.*.answer_timeout", "duration", "1h"),
         ("engines.*.process.environment_files", "name: path", None),
         ("engines.*.docker.container", "container name", None),
+        ("engines.*.cors", "list of origins", None),
+        ("engines.*.forward_authorization", "`true` or `false`", "false"),
     ],
 )
 def test_a_setting_is_described_as_it_is_written(path: str, words: str, default: str | None) -> None:

@@ -21,6 +21,9 @@ gateway:
   portal: portal.example.org
   trusted_proxies:
     - 127.0.0.1/32
+  access: known
+  admins:
+    - anna
   state_dir: ./state
   on_exit: leave
   drain_timeout: 30s
@@ -46,6 +49,9 @@ engines:
     port: 8000
     ready:
       path: /health
+    cors:
+      - https://www.example.org
+    forward_authorization: true
     idle_after: 1m
     start_timeout: 1m
     stop_timeout: 1m
@@ -71,7 +77,7 @@ engines:
     port: 8801
 """
 LINES = COMPLETE.splitlines()
-FREE_TEXT = {"command", "NAME", "KEY", "state_dir", "directory"}
+FREE_TEXT = {"admins", "command", "NAME", "KEY", "state_dir", "directory"}
 """Where any text is right, unless no program can be given it."""
 RUBBISH = ["'?!'", '"a\\0b"', "[[x]]", "{x: {y: z}}", "", "${NO_SUCH_VARIABLE}", "'\U0001f600'", f"'{'9' * 5000}'"]
 
@@ -146,7 +152,7 @@ def test_rubbish_instead_of_a_section_is_told_at_its_path_and_line(
     if rubbish == "{no_such_setting_anywhere: 1}" and path[-1] == "environment":
         assert found == []
         return
-    if rubbish == "[x, y]" and path[-1] in ("hosts", "depends_on", "command"):
+    if rubbish == "[x, y]" and path[-1] in ("hosts", "depends_on", "command", "admins"):
         assert found == []
         return
     assert any(problem.startswith(f"config.yaml:{line} {dotted(path)}") for problem in found), found
