@@ -1,4 +1,4 @@
-"""The shell around an engine: /health, /docs, refusals, upload limit and logs."""
+"""The shell around an engine: /health, /docs, refusals, upload limit, request ids and logs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from fastapi_offline import FastAPIOffline
 
 from engines.transcription import refusals
 from engines.transcription.dialects import Dialects, openai_everywhere
+from engines.transcription.request_ids import RequestIds
+from engines.transcription.request_log import RequestLog, of_request
 from engines.transcription.settings import ServiceSettings
 from engines.transcription.upload_limit import UploadLimit
 
@@ -49,6 +51,8 @@ def create_service(
         swagger_ui_parameters={"validatorUrl": None},  # a badge from swagger.io, shown where the document is public
     )
     app.add_middleware(UploadLimit, limit=settings.max_upload, dialects=dialects)
+    app.add_middleware(RequestLog)
+    app.add_middleware(RequestIds)  # the last one added is the first one asked
     refusals.install(app, dialects)
 
     @app.head("/health", include_in_schema=False)
@@ -78,21 +82,23 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
         http="httptools",
         ws="none",
         log_config=None,
-        access_log=False,  # its lines hold query strings, and ours say more
+        access_log=False,  # its lines hold query strings, and ours (request_log.py) say more
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
     )
 
 
 def configure_logs(level: str) -> None:
-    """One line for each event, to standard output.
+    """One line for each event, to standard output; at its end, the id of the request that caused it.
 
     Libraries only speak when something is wrong: at lower levels some tell what they were given.
     """
+    handler = logging.StreamHandler(sys.stdout)
+    handler.addFilter(of_request)
     logging.basicConfig(
-        stream=sys.stdout,
+        handlers=[handler],
         level=logging.WARNING,
-        format="%(asctime)s %(levelname)s %(message)s",
+        format="%(asctime)s %(levelname)s %(message)s%(request)s",
         datefmt="%Y-%m-%dT%H:%M:%S%z",
     )
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of every malformed form

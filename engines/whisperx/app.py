@@ -17,7 +17,6 @@ from engines.models.models import Models
 from engines.transcription import memory
 from engines.transcription.dialects import openai_where_it_is_expected
 from engines.transcription.model_slot import ModelSlot
-from engines.transcription.request_ids import RequestIds
 from engines.transcription.service import create_service
 from engines.whisperx.align_models import AlignModels
 from engines.whisperx.desk import Desk
@@ -59,7 +58,6 @@ def create_app(settings: WhisperXSettings) -> FastAPI:
         lifespan=lifespan,
         dialects=openai_where_it_is_expected,
     )
-    app.add_middleware(RequestIds)
     app.include_router(create_router(desk, listeners, watches))
     app.include_router(create_openai_router(desk, listeners, watches))
     app.include_router(create_model_router(listeners))

@@ -90,12 +90,7 @@ class Desk:
             conversation = await self._served(upload, watch, tools, work)
         except MemoryError:
             raise OutOfMemory from None
-        log.info(
-            "request.done request_id=%s audio=%.1fs after=%.2fs",
-            watch.request_id,
-            conversation.duration,
-            time.monotonic() - arrived,
-        )
+        log.info("request.done audio=%.1fs after=%.2fs", conversation.duration, time.monotonic() - arrived)
         return conversation
 
     async def _served(
