@@ -3,6 +3,9 @@
 What blocks is in methods whose names end in `_now`: they run in worker threads of the DockerHost. Each start or stop of
 a container is one such call, made under the container's lock, so that a caller that is cancelled in the middle leaves
 behind a call that goes on, and a stop that comes after waits for it.
+
+Containers are addressed by their exact names, and by nothing else: names are what a proxy in front of Docker's socket
+can allow (nginx/docker-proxy); ids change whenever compose makes a container anew.
 """
 
 from __future__ import annotations
@@ -132,11 +135,16 @@ class DockerRuntime:
         return None if project is None or service is None else (project, service)
 
     async def _listed(self) -> list[Summary]:
-        """All containers of the engine's compose project."""
+        """All containers of the engine's compose project.
+
+        A proxy in front of Docker's socket may put a filter of its own in the place of ours: so ours comes again here.
+        """
         if self._service is None:
             return []
-        filters = {"label": [f"{PROJECT}={self._service[0]}"]}
-        return await self._host.call(lambda client: list(client.containers(all=True, filters=filters)))
+        project = self._service[0]
+        filters = {"label": [f"{PROJECT}={project}"]}
+        listed = await self._host.call(lambda client: list(client.containers(all=True, filters=filters)))
+        return [summary for summary in listed if (summary.get("Labels") or {}).get(PROJECT) == project]
 
     def _stack_in(self, listed: list[Summary]) -> Stack:
         """Raises EngineMissing where compose has not created the engine's container."""
@@ -147,7 +155,7 @@ class DockerRuntime:
 
     async def _look(self, stack: Stack) -> Observation:
         """Inspect the engine's own container. All that it depends on is claimed while it runs, whoever started it."""
-        seen = await self._host.call(partial(self._look_now, container=stack[-1].container))
+        seen = await self._host.call(partial(self._look_now, stack=stack))
         if isinstance(seen, Running) or seen == PAUSED:
             self._claim(stack)
         else:
@@ -201,24 +209,35 @@ class DockerRuntime:
             raise EngineMissing(missing_container(container))
         return facts
 
-    def _look_now(self, client: APIClient, container: str) -> Observation:
+    def _look_now(self, client: APIClient, stack: Stack) -> Observation:
         for _ in range(LOOKS):
-            facts = self._facts_now(client, container)
+            facts = self._facts_now(client, stack[-1].container)
             state = ContainerState.of(facts)
             if not state.running:
                 return state.not_running()
             try:
-                address = choose_address(self._network_of(client, facts), self._port, self._host.vantage())
+                address = choose_address(self._network_of(client, facts, stack), self._port, self._host.vantage())
             except NoAddressYetError:
                 time.sleep(PAUSE)
             else:
                 return Running(state.instance, address, state.age(datetime.now(UTC)))
         raise StartRefused("runs, but is connected to no network")
 
-    def _network_of(self, client: APIClient, facts: Facts) -> Facts:
-        """The container whose network this one uses: itself, except under `network_mode: service:...`."""
+    def _network_of(self, client: APIClient, facts: Facts, stack: Stack) -> Facts:
+        """The container whose network this one uses: itself, except under `network_mode: service:...`.
+
+        Docker tells that one's id. Compose makes it a dependency, so among those it is looked for by name first.
+        """
         mode, _, owner = network_mode(facts).partition(":")
-        return client.inspect_container(owner) if mode == "container" and owner else facts
+        if mode != "container" or not owner:
+            return facts
+        for member in stack[:-1]:
+            with contextlib.suppress(EngineMissing):
+                other = self._facts_now(client, member.container)
+                if owner in (other["Id"], member.container):
+                    return other
+        found: Facts = client.inspect_container(owner)
+        return found
 
     def _bring_up_now(self, client: APIClient, member: Member, stack: Stack) -> None:
         from gateway.runtimes.docker_calls import start_container  # noqa: PLC0415 - imports the SDK
@@ -229,12 +248,12 @@ class DockerRuntime:
                 raise StartRefused("was stopped again before it was started")
             state = ContainerState.of(self._facts_now(client, container))
             if state.paused:
-                client.unpause(state.id)
+                client.unpause(container)
             elif state.restarting:  # waits for its next attempt, minutes perhaps: try now
-                client.stop(state.id, timeout=0)
-                start_container(client, state.id, self._start_seconds)
+                client.stop(container, timeout=0)
+                start_container(client, container, self._start_seconds)
             elif not state.running and not self._has_run_for_others(state, container, stack):
-                start_container(client, state.id, self._start_seconds)
+                start_container(client, container, self._start_seconds)
 
     def _has_run_for_others(self, state: ContainerState, container: str, stack: Stack) -> bool:
         """A preparation that another engine relies on now must not be made again under it."""
@@ -248,9 +267,9 @@ class DockerRuntime:
                 return
             state = ContainerState.of(self._facts_now(client, container))
             if state.paused:  # a frozen program cannot end by itself
-                client.unpause(state.id)
+                client.unpause(container)
             if state.begun:
-                client.stop(state.id, timeout=self._stop_seconds)
+                client.stop(container, timeout=self._stop_seconds)
 
     def _others_hold(self, container: str) -> bool:
         return self._host.claims.others_hold(self.name, container)
@@ -258,4 +277,5 @@ class DockerRuntime:
     def _logs_now(self, client: APIClient, container: str, tail: int) -> bytes:
         from gateway.runtimes.docker_calls import read_logs  # noqa: PLC0415 - imports the SDK
 
-        return read_logs(client, self._facts_now(client, container), tail)
+        terminal = bool((self._facts_now(client, container).get("Config") or {}).get("Tty"))
+        return read_logs(client, container, tail, terminal=terminal)

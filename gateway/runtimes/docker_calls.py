@@ -11,7 +11,6 @@ import docker.errors
 import requests
 from docker import APIClient
 
-from gateway.runtimes.docker_address import Facts
 from gateway.runtimes.log_lines import last_bytes
 
 PORTION = 64 * 1024
@@ -29,13 +28,16 @@ def start_container(client: APIClient, container: str, seconds: float) -> None:
     _checked(client.post(f"{_url(client, container)}/start", timeout=max(seconds, client.timeout)))
 
 
-def read_logs(client: APIClient, facts: Facts, tail: int) -> bytes:
-    """The end of what the container wrote in its last `tail` lines, of which the last may be of any length."""
+def read_logs(client: APIClient, container: str, tail: int, *, terminal: bool) -> bytes:
+    """The end of what the container wrote in its last `tail` lines, of which the last may be of any length.
+
+    terminal: whether it writes to one; Docker then tells nothing of two streams.
+    """
     asked = {"stdout": 1, "stderr": 1, "tail": tail}
-    url = f"{_url(client, str(facts['Id']))}/logs"
+    url = f"{_url(client, container)}/logs"
     with _checked(client.get(url, params=asked, stream=True, timeout=client.timeout)) as response:
         portions = response.iter_content(PORTION)
-        return last_bytes(portions if (facts.get("Config") or {}).get("Tty") else unpacked(portions))
+        return last_bytes(portions if terminal else unpacked(portions))
 
 
 def unpacked(portions: Iterable[bytes]) -> Iterator[bytes]:
