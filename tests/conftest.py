@@ -66,4 +66,4 @@ def anyio_backend() -> str:
 
 
 pytest.register_assert_rewrite("tests.fixtures")  # so that their failures say what was compared
-pytest_plugins = ["tests.fixtures.docker"]
+pytest_plugins = ["tests.fixtures.docker", "tests.fixtures.nginx"]
