@@ -8,11 +8,13 @@ from typing import Any
 
 import structlog
 
+from gateway.auth.access import Access
+from gateway.callers import ANYBODY
 from gateway.clock import Clock
 from gateway.config import Config
 from gateway.config.schema import EngineSpec
 from gateway.control.api import control_app
-from gateway.control.guard import NearbyOnly
+from gateway.control.guard import Asked, NearbyOnly
 from gateway.proxy.endpoint import Endpoint
 from gateway.proxy.http import Message, Receive, Send
 from gateway.proxy.pool import Pool
@@ -33,24 +35,26 @@ class App:
     fleet: the engines. admin: the (host, port) whose connections get the control API, set by the server once bound.
     """
 
-    def __init__(self, config: Config, fleet: Fleet, pool: Pool) -> None:
+    def __init__(self, config: Config, fleet: Fleet, pool: Pool, access: Access) -> None:
         self.config = config
         self.fleet = fleet
         self.admin: tuple[str, int] | None = None
         self._pool = pool
+        self._access = access
         settings = config.gateway
         self._portal = settings.portal
         self._control: Any = control_app(fleet, settings.portal)
-        self._at_portal: Any = self._control
-        if not settings.listen.is_loopback:
-            self._at_portal = NearbyOnly(self._control, settings.trusted_proxies)
+        self._at_portal: Any = Asked(self._control, access.peers, access.ask)
+        if settings.access == "everybody" and not settings.listen.is_loopback:
+            self._at_portal = NearbyOnly(self._at_portal, access.peers)
         routes = Routes((host, engine) for engine in fleet.all for host in engine.spec.hosts)
-        self._proxy = Endpoint(routes, pool, settings.trusted_proxies, settings.log.requests)
+        self._proxy = Endpoint(routes, pool, access.peers, access.ask, settings.log.requests)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["server"] == self.admin:
+            scope["gateway.caller"] = ANYBODY  # the address is loopback's
             await self._control(scope, receive, send)
         elif self._portal and host_of(scope) == self._portal:
             await self._at_portal(scope, receive, send)
@@ -67,6 +71,7 @@ class App:
         await receive()
         async with AsyncExitStack() as stack:
             stack.callback(self._pool.close)
+            await stack.enter_async_context(self._access.running())
             await stack.enter_async_context(self.fleet.running())
             _log.info("gateway.started", engines=len(self.fleet.all))
             await send({"type": "lifespan.startup.complete"})
@@ -93,4 +98,4 @@ def create_app(
         name: Supervisor(name, spec, runtime_for(name, spec), probe_of(pool, spec.ready.path, spec.hosts[0]), clock)
         for name, spec in config.engines.items()
     }
-    return App(config, Fleet(supervisors), pool)
+    return App(config, Fleet(supervisors), pool, Access(config.gateway, clock))

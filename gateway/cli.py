@@ -8,28 +8,28 @@ from urllib.parse import quote
 
 import typer
 
-from gateway.config import Config, load_config
+from gateway import key_commands, migrate_command
+from gateway.config import Config
 from gateway.errors import ConfigError
+from gateway.terminal import DEFAULT, ConfigPath, fail, load, refuse
 
 app = typer.Typer(
     help="One door for self-hosted speech-to-text.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
+app.add_typer(key_commands.app, name="keys")
+app.command()(migrate_command.migrate)
 
-ConfigPath = Annotated[
-    Path, typer.Option("--config", "-c", envvar="WHISPER_GATEWAY_CONFIG", help="The configuration file.")
-]
 Address = Annotated[
     str | None,
     typer.Option("--admin", help="The gateway's admin address, if no configuration file is at hand."),
 ]
 Engine = Annotated[str, typer.Argument(help="Name of the engine, as in the configuration.")]
-DEFAULT = Path("config.yaml")
 
 
 @app.command()
 def serve(config: ConfigPath = DEFAULT) -> None:
     """Run the gateway."""
-    settings = _load(config)
+    settings = _load_to_serve(config)
     from gateway.logs import configure_logs  # noqa: PLC0415 - the other words need none of this
     from gateway.serving import serve as run  # noqa: PLC0415
 
@@ -37,13 +37,13 @@ def serve(config: ConfigPath = DEFAULT) -> None:
     try:
         run(settings)
     except OSError as error:
-        _fail(error.strerror or str(error))
+        fail(error.strerror or str(error))
 
 
 @app.command()
 def check(config: ConfigPath = DEFAULT) -> None:
     """Read the configuration and list everything that is wrong with it."""
-    settings = _load(config)
+    settings = _load_to_serve(config)
     hosts = sum(len(engine.hosts) for engine in settings.engines.values())
     typer.echo(f"{config}: good, {len(settings.engines)} engines under {hosts} hostnames")
 
@@ -61,9 +61,9 @@ def wake(engine: Engine, config: ConfigPath = DEFAULT, admin: Address = None) ->
     """Wake an engine, and wait until it is ready."""
     state = _call("POST", f"/api/engines/{quote(engine, safe='')}/wake?wait=true", config, admin)
     if state["phase"] == "failed":
-        _fail(f"{engine} could not be woken: it {state['failure']}")
+        fail(f"{engine} could not be woken: it {state['failure']}")
     if state["phase"] != "ready":
-        _fail(f"{engine} is {state['phase']}: somebody called the wake off")
+        fail(f"{engine} is {state['phase']}: somebody called the wake off")
     typer.echo(f"{engine} is {state['phase']}")
 
 
@@ -78,7 +78,7 @@ def sleep(
     query = f"?wait=true&force={str(force).lower()}"
     state = _call("POST", f"/api/engines/{quote(engine, safe='')}/sleep{query}", config, admin)
     if state["phase"] not in ("asleep", "failed"):
-        _fail(f"{engine} is {state['phase']} again: a request came, or it could not be stopped; see the gateway's log")
+        fail(f"{engine} is {state['phase']} again: a request came, or it could not be stopped; see the gateway's log")
     typer.echo(f"{engine} is {state['phase']}")
 
 
@@ -98,25 +98,20 @@ def main() -> None:
     app()
 
 
-def _load(path: Path) -> Config:
-    try:
-        return load_config(path)
-    except ConfigError as error:
-        for problem in error.problems:
-            typer.echo(problem, err=True)
-        raise typer.Exit(2) from None
+def _load_to_serve(path: Path) -> Config:
+    """The configuration, if the gateway may open with it and with the keys there are; else ends with status 2."""
+    from gateway.auth.opening import problem_with_opening  # noqa: PLC0415 - the other words need none of this
+
+    config = load(path)
+    if problem := problem_with_opening(path, config.gateway):
+        refuse(ConfigError([problem]))
+    return config
 
 
 def _call(method: str, path: str, config: Path, admin: str | None) -> dict[str, Any]:
     from gateway.control.client import ControlError, call  # noqa: PLC0415
 
     try:
-        return call(method, path, admin or str(_load(config).gateway.admin))
+        return call(method, path, admin or str(load(config).gateway.admin))
     except ControlError as error:
-        _fail(str(error))
-        raise
-
-
-def _fail(message: str) -> None:
-    typer.echo(f"whisper-gateway: {message}", err=True)
-    raise typer.Exit(1)
+        fail(str(error))

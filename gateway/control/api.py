@@ -11,19 +11,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from gateway.callers import Caller
 from gateway.control.guard import Guard
 from gateway.control.view import engine_view
-from gateway.errors import BadParameter, GatewayError, MethodNotAllowed, UnknownPath
+from gateway.errors import BadParameter, Forbidden, GatewayError, HostNotAllowed, MethodNotAllowed, UnknownPath
 from gateway.lifecycle.events import SleepAsked, WakeAsked
 from gateway.lifecycle.phases import Phase
 from gateway.refusals import refusal
 from gateway.supervision.fleet import Fleet
+from gateway.supervision.supervisor import Supervisor
 
 MOST_LOG_LINES = 10_000
 
 
 def control_app(fleet: Fleet, portal: str | None) -> Starlette:
-    """The control API as an ASGI application."""
+    """The control API as an ASGI application. It believes what `scope["gateway.caller"]` says of the caller."""
 
     async def healthz(_: Request) -> Response:
         """The gateway's process answers. Says nothing about engines, and touches none."""
@@ -34,20 +36,21 @@ def control_app(fleet: Fleet, portal: str | None) -> Starlette:
         ready = fleet.looked
         return JSONResponse({"status": "ready" if ready else "starting"}, 200 if ready else 503)
 
-    async def engines(_: Request) -> Response:
-        """All engines."""
-        return JSONResponse({"engines": [engine_view(engine) for engine in fleet.all]})
+    async def engines(request: Request) -> Response:
+        """All engines that the caller may use."""
+        caller = _caller(request)
+        return JSONResponse({"engines": [engine_view(engine) for engine in fleet.all if _may_use(caller, engine)]})
 
     async def engine(request: Request) -> Response:
         """One engine."""
-        return JSONResponse(engine_view(fleet.get(request.path_params["name"])))
+        return JSONResponse(engine_view(_chosen(request)))
 
     async def wake(request: Request) -> Response:
         """Wake the engine: 202 at once, or with ?wait=true when it is ready (200) or has failed (503).
 
         202 after a wait says that somebody has called the wake off.
         """
-        chosen = fleet.get(request.path_params["name"])
+        chosen = _steered(request)
         wait = _flag(request, "wait")
         chosen.tell(WakeAsked())
         if wait and chosen.phase is Phase.FAILED:  # the remains of an earlier failure are still cleared away
@@ -63,7 +66,7 @@ def control_app(fleet: Fleet, portal: str | None) -> Starlette:
         409 while it is busy, unless ?force=true, which cuts off what it serves. 202 after a wait says that it is awake
         all the same: a request came, or the stop failed.
         """
-        chosen = fleet.get(request.path_params["name"])
+        chosen = _steered(request)
         wait = _flag(request, "wait")
         chosen.tell(SleepAsked(force=_flag(request, "force")))
         if wait:
@@ -72,9 +75,25 @@ def control_app(fleet: Fleet, portal: str | None) -> Starlette:
 
     async def logs(request: Request) -> Response:
         """The engine's last log lines as text; ?tail= says how many (100)."""
-        chosen = fleet.get(request.path_params["name"])
+        chosen = _steered(request)
         lines = await chosen.runtime.logs(_tail(request))
         return PlainTextResponse("".join(line + "\n" for line in lines))
+
+    def _chosen(request: Request) -> Supervisor:
+        """Raises UnknownEngine, and HostNotAllowed if the caller's key is for others."""
+        chosen = fleet.get(request.path_params["name"])
+        if not _may_use(_caller(request), chosen):
+            raise HostNotAllowed(f"This API key is not for {chosen.name}'s hostnames.")
+        return chosen
+
+    def _steered(request: Request) -> Supervisor:
+        """The same for what only administrators do. Raises Forbidden for others."""
+        if not _caller(request).admin:
+            raise Forbidden(
+                "Waking engines, putting them to sleep and reading their logs takes an API key made with --admin, "
+                "or a user who is listed in gateway.admins."
+            )
+        return _chosen(request)
 
     routes = [
         Route("/healthz", healthz, methods=["GET"]),
@@ -87,6 +106,15 @@ def control_app(fleet: Fleet, portal: str | None) -> Starlette:
     ]
     handlers: dict[Any, Any] = {GatewayError: _show, HTTPException: _show_http}
     return Starlette(routes=routes, exception_handlers=handlers, middleware=[Middleware(Guard, portal=portal)])
+
+
+def _caller(request: Request) -> Caller:
+    caller: Caller = request.scope["gateway.caller"]
+    return caller
+
+
+def _may_use(caller: Caller, engine: Supervisor) -> bool:
+    return any(caller.may_use(host) for host in engine.spec.hosts)
 
 
 def _flag(request: Request, name: str) -> bool:

@@ -4,22 +4,24 @@ A page on any site can make a browser send a request to a loopback address, by i
 or under a name of its own that it lets point there (DNS rebinding). Browsers say in Sec-Fetch-Site and Origin where a
 request comes from, and in Host which name was used.
 
-Without a browser, anybody can write the portal's hostname into a request. The control API has no passwords, so on an
-address that is open to the network it is for this machine and for trusted proxies.
+Without a browser, anybody can write the portal's hostname into a request. There callers are asked who they are; where
+the configuration lets everybody in, the control API is for this machine and for trusted proxies all the same.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.callers import NOBODY, Caller, Peer, Peers
 from gateway.errors import Forbidden, GatewayError
 from gateway.proxy.routing import host_of, normal_host
 from gateway.refusals import refusal
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+PUBLIC = frozenset({"/healthz", "/readyz"})
 
 
 class Guard:
@@ -50,25 +52,45 @@ class Guard:
         return None
 
 
+class Asked:
+    """Middleware: asks who is calling, refuses those who are not let in, and says it in `scope["gateway.caller"]`.
+
+    Health is told to everybody: it says nothing.
+    """
+
+    def __init__(self, app: ASGIApp, peers: Peers, door: Callable[[Scope, Peer], Caller]) -> None:
+        self._app = app
+        self._peers = peers
+        self._door = door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] not in PUBLIC:
+            try:
+                self._door(scope, self._peers.at(scope["client"]))
+            except GatewayError as error:
+                await _refuse(error, scope, send)
+                return
+        await self._app(scope, receive, send)
+
+
 class NearbyOnly:
     """Middleware: refuses with 403 whoever is neither on this machine nor one of the trusted networks."""
 
-    def __init__(self, app: ASGIApp, trusted: Iterable[str]) -> None:
+    def __init__(self, app: ASGIApp, peers: Peers) -> None:
         self._app = app
-        self._networks = [ipaddress.ip_network(text) for text in trusted]
+        self._peers = peers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not (scope["client"] and self._is_near(scope["client"][0])):
+        peer = self._peers.at(scope["client"]) if scope["type"] == "http" else NOBODY
+        if scope["type"] == "http" and not (peer.trusted or _is_loopback(peer)):
             text = "The control API is for this machine, and for proxies named in `gateway.trusted_proxies`."
             await _refuse(Forbidden(text), scope, send)
             return
         await self._app(scope, receive, send)
 
-    def _is_near(self, peer: str) -> bool:
-        address = ipaddress.ip_address(peer)
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:  # IPv4 on a socket for both
-            address = address.ipv4_mapped
-        return address.is_loopback or any(address in network for network in self._networks)
+
+def _is_loopback(peer: Peer) -> bool:
+    return peer is not NOBODY and ipaddress.ip_address(peer.address).is_loopback
 
 
 async def _refuse(error: GatewayError, scope: Scope, send: Send) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import ipaddress
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gateway.errors import EnginePutToSleep, EngineUnreachable, GatewayError
-from gateway.proxy.headers import Peer, identified, request_head, request_id
+from gateway.callers import Caller, Headers, Peer, Peers
+from gateway.errors import EnginePutToSleep, EngineUnreachable, Forbidden, GatewayError, HostNotAllowed, UnknownHost
+from gateway.proxy.cors import first, granted, is_allowed, is_foreign, is_preflight, permission
+from gateway.proxy.headers import identified, request_head, request_id
 from gateway.proxy.http import AnswerCut, Call, Message, Receive, Send, forward
 from gateway.proxy.pool import ConnectFailed, Pool
 from gateway.proxy.record import Record
@@ -23,20 +23,26 @@ MOST_CONNECTS = 4
 """Admissions in a row that end in a refused connection, until the request is given up."""
 
 
-NOBODY = Peer("unknown", trusted=False)
-"""A peer that was gone before it could be asked for its address. The word is RFC 7239's, section 6."""
+Door = Callable[[Message, Peer], Caller]
+"""Asks who sends a request; raises GatewayError for those who are not let in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Errand:
     """What a request's head alone decides: the engine it goes to, and how.
 
-    head: as the engine shall see it, but for the request's id. upgrade: to a WebSocket.
+    host: the hostname that it was sent to. head: as the engine shall see it, but for the request's id. upgrade: to a
+    WebSocket. grant: see `Call`. permission: the answer, if it is the preflight of a page that may use the engine.
+    foreign: it was sent by a page that may not, and does something.
     """
 
     engine: Supervisor
+    host: str
     head: bytes
     upgrade: bool
+    grant: Headers | None
+    permission: Headers | None
+    foreign: bool
 
 
 class Endpoint:
@@ -46,22 +52,15 @@ class Endpoint:
         self,
         routes: Routes[Supervisor],
         pool: Pool,
-        trusted: Iterable[str] = (),
+        peers: Peers,
+        door: Door,
         log: Literal["notable", "all"] = "notable",
     ) -> None:
         self._routes = routes
         self.pool = pool
+        self._peers = peers
+        self._door = door
         self._log_all = log == "all"
-        networks = [ipaddress.ip_network(text) for text in trusted]
-
-        @functools.lru_cache(maxsize=1024)
-        def peer(address: str) -> Peer:
-            known = ipaddress.ip_address(address)
-            if isinstance(known, ipaddress.IPv6Address) and known.ipv4_mapped:  # IPv4 on a socket for both
-                known = known.ipv4_mapped
-            return Peer(str(known), any(known in network for network in networks))
-
-        self._peer = peer
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
@@ -70,7 +69,7 @@ class Endpoint:
 
     def record(self, scope: Message) -> Record:
         """The record of a request that has just come, with who sent it and what it is called from now on."""
-        peer = self._peer(scope["client"][0]) if scope["client"] else NOBODY
+        peer = self._peers.at(scope["client"])
         return Record(scope, peer, request_id(scope["headers"], peer))
 
     async def account(self, record: Record, scope: Message, send: Send, work: Coroutine[Any, Any, int]) -> None:
@@ -79,7 +78,7 @@ class Endpoint:
             record.status = await work
         except GatewayError as error:
             record.failed(error.code, str(error.__cause__ or error), error.status)
-            await _refuse(error, scope, send, record.identity)
+            await self._refuse(error, scope, send, record.identity)
         except AnswerCut as cut:
             record.failed("answer_cut", f"the engine {cut}", cut.status)
         except asyncio.CancelledError as cancelled:
@@ -91,23 +90,59 @@ class Endpoint:
     def note(self, record: Record) -> None:
         """The request is over."""
         if record.notable or self._log_all:
-            record.write()
+            record.write(self._peers.client_of(record.peer, record.scope["headers"]))
 
-    def errand(self, scope: Message, peer: Peer) -> Errand:
-        """What has to be done for a request like this. Raises UnknownHost."""
-        memo = scope["gateway.memo"]
-        known: Errand | None = memo.get(self)
-        if known is None:
-            engine = self._routes.find(host_of(scope))
-            upgrade = "gateway.upgrade" in scope["extensions"]
-            known = memo[self] = Errand(engine, request_head(scope, peer, upgrade=upgrade), upgrade)
-        return known
+    def errand(self, record: Record) -> Errand:
+        """What has to be done for this request.
+
+        Raises UnknownHost, and whatever keeps its caller out: who may not come in does not learn which hosts there are.
+        """
+        memo = record.scope["gateway.memo"]
+        plan: Errand | GatewayError | None = memo.get(self)
+        if plan is None:
+            plan = memo[self] = self._plan(record.scope, record.peer)
+        if isinstance(plan, Errand) and plan.permission is not None:
+            return plan  # a browser asks this without a password
+        caller = record.caller = self._door(record.scope, record.peer)
+        if isinstance(plan, GatewayError):
+            raise plan
+        if not caller.may_use(plan.host):
+            raise HostNotAllowed(f"This API key is not for {plan.host}. Use one that was made for it.")
+        if plan.foreign and caller.kind == "user":
+            raise Forbidden("This came from a page of another site. If it may use the engine, name it in `cors`.")
+        return plan
+
+    def _plan(self, scope: Message, peer: Peer) -> Errand | GatewayError:
+        host = host_of(scope)
+        try:
+            engine = self._routes.find(host)
+        except UnknownHost as error:
+            return error
+        method, headers = scope["method"], scope["headers"]
+        upgrade = "gateway.upgrade" in scope["extensions"]
+        origins = engine.spec.cors
+        asks = origins and is_preflight(method, headers) and is_allowed(origins, first(headers, b"origin"))
+        return Errand(
+            engine,
+            host,
+            request_head(scope, peer, upgrade=upgrade, authorization=engine.spec.forward_authorization),
+            upgrade,
+            granted(origins, headers) if origins else None,
+            permission(origins, headers) if asks else None,
+            is_foreign(method, headers, host, origins, upgrade=upgrade),
+        )
+
+    def call(self, record: Record, errand: Errand, receive: Receive, send: Send) -> Call:
+        """The request as it is forwarded."""
+        head = identified(errand.head, record.identity)
+        return Call(record.scope, receive, send, head, record.identity, errand.grant)
 
     async def _find_and_serve(self, record: Record, receive: Receive, send: Send) -> int:
-        errand = self.errand(record.scope, record.peer)
+        errand = self.errand(record)
         record.engine = errand.engine.name
-        head = identified(errand.head, record.identity)
-        return await self.serve(Call(record.scope, receive, send, head, record.identity), errand, record)
+        if errand.permission is not None:
+            return await _permit(errand.permission, send, record.identity)
+        return await self.serve(self.call(record, errand, receive, send), errand, record)
 
     async def serve(self, call: Call, errand: Errand, record: Record) -> int:
         """Admit and forward; returns the answer's status. Raises EngineTrouble and AnswerCut."""
@@ -125,9 +160,19 @@ class Endpoint:
                     lease.lost_contact()
         raise EngineUnreachable(f"{engine.name} runs, but does not accept connections.", retry_after=5)
 
+    async def _refuse(self, error: GatewayError, scope: Message, send: Send, identity: bytes) -> None:
+        status, headers, body = refusal(error, scope)
+        headers.append((b"x-request-id", identity))
+        plan = scope["gateway.memo"].get(self)
+        if isinstance(plan, Errand) and plan.grant is not None:
+            headers += plan.grant  # so that a page can read what is wrong
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
 
-async def _refuse(error: GatewayError, scope: Message, send: Send, identity: bytes) -> None:
-    status, headers, body = refusal(error, scope)
-    headers.append((b"x-request-id", identity))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+async def _permit(headers: Headers, send: Send, identity: bytes) -> int:
+    """Answer a preflight in the engine's name: it may sleep on."""
+    headers = [*headers, (b"x-request-id", identity)]
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    return 204

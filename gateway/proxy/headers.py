@@ -11,10 +11,9 @@ import itertools
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-Headers = list[tuple[bytes, bytes]]
+from gateway.callers import Headers, Peer
 
 VIA = b"1.1 whisper-gateway"
 
@@ -49,14 +48,6 @@ _KEPT_FROM_CONNECTION = frozenset({b"host", b"content-length", b"authorization"}
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Who speaks to us: `address` is the other end of the connection, `trusted` whether it is one of our proxies."""
-
-    address: str
-    trusted: bool
-
-
 _ID_PREFIX = os.urandom(8).hex().encode()
 _id_numbers = itertools.count(1)
 
@@ -75,10 +66,10 @@ def request_id(headers: Headers, peer: Peer) -> bytes:
     return new_request_id()
 
 
-def request_head(scope: Mapping[str, Any], peer: Peer, *, upgrade: bool = False) -> bytes:
+def request_head(scope: Mapping[str, Any], peer: Peer, *, upgrade: bool = False, authorization: bool = False) -> bytes:
     """The head as it goes to the engine, up to the request's id; see `identified`.
 
-    upgrade: ask the engine to switch to WebSocket.
+    upgrade: ask the engine to switch to WebSocket. authorization: send it the caller's password or key.
     """
     listed = _listed_in_connection(scope["headers"])
     head = [scope["method"].encode(), b" ", scope["gateway.target"], b" HTTP/1.1\r\n"]
@@ -92,6 +83,8 @@ def request_head(scope: Mapping[str, Any], peer: Peer, *, upgrade: bool = False)
                 head.append(b"te: trailers\r\nconnection: te\r\n")
             continue
         if name in listed and name not in _KEPT_FROM_CONNECTION:
+            continue
+        if name == b"authorization" and not authorization:
             continue
         if name == b"host":
             host = value

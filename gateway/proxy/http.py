@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.callers import Headers
 from gateway.errors import EngineAnswerTimeout, EngineBroke, EngineTrouble
+from gateway.proxy.cors import replaced
 from gateway.proxy.headers import answer_headers, answer_trailers, has_body, request_trailers
 from gateway.proxy.pool import Pool
 from gateway.proxy.upstream import Answer, Broke, Upstream
@@ -20,13 +22,22 @@ Send = Callable[[Message], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is asked of an engine: the ASGI request, and its head as the engine shall see it."""
+    """What is asked of an engine: the ASGI request, and its head as the engine shall see it.
+
+    grant: what the answer says to the web page that it goes to, in place of the engine's word; None leaves that.
+    """
 
     scope: Message
     receive: Receive
     send: Send
     head: bytes
     identity: bytes
+    grant: Headers | None = None
+
+    def headers_of(self, answer: Answer) -> Headers:
+        """The engine's headers as they go to the client."""
+        headers = answer_headers(answer.headers, self.identity)
+        return headers if self.grant is None else replaced(headers, self.grant)
 
 
 class AnswerCut(Exception):
@@ -99,7 +110,7 @@ async def relay(call: Call, upstream: Upstream, answer: Answer) -> int:
         {
             "type": "http.response.start",
             "status": answer.status,
-            "headers": answer_headers(answer.headers, call.identity),
+            "headers": call.headers_of(answer),
             "trailers": wants_trailers,
             "gateway.body_follows": taken is not None,
         }

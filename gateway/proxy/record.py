@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from gateway.proxy.headers import Peer
+from gateway.callers import Caller, Peer
 from gateway.proxy.pool import ConnectFailed
 
 _log = structlog.get_logger()
@@ -16,17 +16,20 @@ _log = structlog.get_logger()
 class Record:
     """Facts about one request. Never its body, query or file name: they may be private.
 
-    peer: who sent it. identity: its X-Request-ID. notable: it waited for its engine, or failed.
+    peer: who sent it. caller: who that is, once it is known. identity: its X-Request-ID. notable: it waited for its
+    engine, or failed.
     """
 
     __slots__ = (
-        "_arrived", "_error", "_reason", "_reconnects", "_waited", "engine", "identity", "peer", "scope", "status",
+        "_arrived", "_error", "_reason", "_reconnects", "_waited", "caller", "engine", "identity", "peer", "scope",
+        "status",
     )  # fmt: skip
 
     def __init__(self, scope: dict[str, Any], peer: Peer, identity: bytes) -> None:
         self.scope = scope
         self.peer = peer
         self.identity = identity
+        self.caller: Caller | None = None
         self._arrived = time.monotonic()
         self._waited: float | None = None
         self._reconnects = 0
@@ -52,10 +55,13 @@ class Record:
         self._reason = reason or self._reason
         self.status = status or self.status
 
-    def write(self) -> None:
+    def write(self, client: str) -> None:
+        """client: the address that the request came from, as far as trusted proxies tell."""
         facts: dict[str, Any] = {
             "engine": self.engine,
             "request_id": self.identity.decode(),
+            "client": client,
+            **self._who(),
             "method": self.scope["method"],
             "path": self.scope["raw_path"].decode(),  # as it came: an escaped control character stays one
             "status": self.status,
@@ -70,3 +76,7 @@ class Record:
             _log.info("request.done" if self._error is None else "request.ended", **facts)
         else:
             _log.warning("request.failed", **facts)
+
+    def _who(self) -> dict[str, str | None]:
+        """`user` or `key`, with its name."""
+        return {} if self.caller is None or self.caller.kind == "anybody" else {self.caller.kind: self.caller.name}

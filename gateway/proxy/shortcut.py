@@ -13,9 +13,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from gateway.callers import Headers
 from gateway.errors import GatewayError
+from gateway.proxy.cors import replaced
 from gateway.proxy.endpoint import Endpoint, Errand
-from gateway.proxy.headers import Headers, answer_headers, identified
+from gateway.proxy.headers import answer_headers, identified
 from gateway.proxy.http import Call, Message, Receive, Send, finish, trouble
 from gateway.proxy.record import Record
 from gateway.proxy.upstream import Broke, Upstream
@@ -48,11 +50,11 @@ def shortcut(endpoint: Endpoint, client: Client) -> Shortcut | None:
         return None
     record = endpoint.record(scope)
     try:
-        errand = endpoint.errand(scope, record.peer)
+        errand = endpoint.errand(record)
     except GatewayError:
         return None  # to be said the long way
     address = errand.engine.ready_at
-    if address is None or errand.upgrade:
+    if address is None or errand.upgrade or errand.permission is not None:
         return None
     upstream = endpoint.pool.idle(address)
     if upstream is None:
@@ -91,7 +93,10 @@ class Shortcut:
         upstream.release(request_sent=True)
         self._lease.leave()
         self._record.status = answer.status
-        client.answer(answer.status, answer_headers(answer.headers, self._record.identity), body)
+        headers = answer_headers(answer.headers, self._record.identity)
+        if self._errand.grant is not None:
+            headers = replaced(headers, self._errand.grant)
+        client.answer(answer.status, headers, body)
         self._endpoint.note(self._record)
 
     def drop(self, error: str) -> None:
@@ -110,8 +115,7 @@ class Shortcut:
         return self
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        head = identified(self._errand.head, self._record.identity)
-        call = Call(scope, receive, send, head, self._record.identity)
+        call = self._endpoint.call(self._record, self._errand, receive, send)
         await self._endpoint.account(self._record, scope, send, self._rest(call))
 
     async def _rest(self, call: Call) -> int:

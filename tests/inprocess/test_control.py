@@ -358,8 +358,8 @@ async def status_for(gateway: Gateway, client: tuple[str, int], server: tuple[st
     return status
 
 
-def test_the_portal_on_an_open_address_is_for_this_machine_and_trusted_proxies(standin: StandIn) -> None:
-    settings = {"listen": "0.0.0.0:1", "trusted_proxies": ["10.0.0.0/8"], "portal": PORTAL}
+def test_where_nobody_is_asked_the_portal_is_for_this_machine_and_trusted_proxies(standin: StandIn) -> None:
+    settings = {"listen": "0.0.0.0:1", "trusted_proxies": ["10.0.0.0/8"], "portal": PORTAL, "access": "everybody"}
     with running_gateway({"whisper": Engine(standin.port)}, **settings) as gateway:
 
         def asked(address: str, server: tuple[str, int]) -> int:

@@ -33,8 +33,9 @@ def asked(gateway: Gateway) -> dict[str, str]:
         return seen(raw.get("/headers", "whisper.test", *SPOOFED).answer())
 
 
-def test_nobody_is_believed_unless_the_configuration_says_so(gateway: Gateway) -> None:
-    headers = asked(gateway)
+def test_nobody_is_believed_unless_the_configuration_says_so(standin: StandIn) -> None:
+    with running_gateway({"whisper": Engine(standin.port)}, access="everybody") as gateway:
+        headers = asked(gateway)
     assert (headers["x-forwarded-for"], headers["x-forwarded-proto"]) == ("127.0.0.1", "http")
     assert headers["x-forwarded-host"] == "whisper.test"
     assert headers["via"] == "1.1 whisper-gateway"
@@ -55,7 +56,8 @@ def test_a_trusted_proxy_is_believed(standin: StandIn, network: str) -> None:
 
 @pytest.mark.parametrize("network", ["10.0.0.0/8", "127.0.0.2/32", "::1/128", "::/0"])
 def test_a_proxy_elsewhere_is_another(standin: StandIn, network: str) -> None:
-    with running_gateway({"whisper": Engine(standin.port)}, trusted_proxies=[network]) as gateway:
+    engines = {"whisper": Engine(standin.port)}
+    with running_gateway(engines, trusted_proxies=[network], access="everybody") as gateway:
         assert asked(gateway)["x-forwarded-for"] == "127.0.0.1"
 
 
@@ -78,7 +80,8 @@ def test_a_proxy_by_ipv4_is_known_on_a_socket_for_both(standin: StandIn) -> None
 def test_a_forwarded_host_does_not_choose_the_engine(standin: StandIn) -> None:
     engines = {"whisper": Engine(standin.port)}
     with running_gateway(engines, trusted_proxies=["127.0.0.1"]) as gateway, gateway.raw() as raw:
-        assert raw.get("/hello", "other.test", "X-Forwarded-Host: whisper.test").answer().status == 404
+        headers = ("X-Remote-User: ada", "X-Forwarded-Host: whisper.test")
+        assert raw.get("/hello", "other.test", *headers).answer().status == 404
 
 
 def test_every_answer_carries_the_id_under_which_it_was_logged(standin: StandIn) -> None:

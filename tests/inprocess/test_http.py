@@ -108,8 +108,8 @@ def test_connection_cannot_take_away_what_frames_or_names_the_request(raw: RawCl
         "Content-Length: 5\r\n\r\nhello"
     )
     assert json.loads(raw.answer().body)["bytes"] == 5
-    answer = raw.get("/headers", "whisper.test", "Connection: authorization, host", "Authorization: Bearer x").answer()
-    assert ("authorization", "Bearer x") in seen(answer)
+    answer = raw.get("/headers", "whisper.test", "Connection: host").answer()
+    assert ("host", "whisper.test") in seen(answer)
 
 
 def test_a_clients_close_is_obeyed_and_not_sent_on(raw: RawClient) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import http.server
 import re
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from tests.fixtures.api_keys import make_key
 from tests.fixtures.commands import one_line, run
 from tests.fixtures.gateway import free_port
 
@@ -95,3 +97,28 @@ def test_another_program_on_the_admin_address_is_told_in_one_line() -> None:
         thread.join()
     assert result.exit_code == 1
     assert "is not a whisper-gateway" in one_line(result)
+
+
+@pytest.mark.parametrize("word", ["check", "serve"])
+def test_an_open_address_needs_keys_or_a_proxy(good: Path, word: str) -> None:
+    good.write_text(good.read_text().replace("gateway:\n", "gateway:\n  listen: 0.0.0.0:8890\n"))
+    result = run(word, "--config", str(good))
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"{good} gateway.listen: 0.0.0.0:8890 is open to the network")
+
+
+def test_a_key_is_enough_to_open(good: Path) -> None:
+    good.write_text(good.read_text().replace("gateway:\n", "gateway:\n  listen: 0.0.0.0:8890\n"))
+    make_key(good.parent / "state", expires=datetime(2020, 1, 1, tzinfo=UTC))
+    assert run("check", "--config", str(good)).exit_code == 2  # one that lets nobody in
+    make_key(good.parent / "state", "another")
+    assert run("check", "--config", str(good)).exit_code == 0
+
+
+def test_damaged_keys_are_told_before_anything_opens(good: Path) -> None:
+    (good.parent / "state").mkdir()
+    (good.parent / "state" / "keys.json").write_text("{")
+    result = run("serve", "--config", str(good))
+    assert result.exit_code == 2
+    assert "keys.json is damaged" in result.stderr
+    assert len(result.stderr.splitlines()) == 1

@@ -153,8 +153,9 @@ def test_an_origin_is_read_as_browsers_write_it(text: str, origin: str) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        "portal.example.org", "https://", "https://a/", "https://a/path", "https://*.example.org", "ftp://a", "null", "",
-        "https://a:99999", "https://a:", "https://a b", "https://[::1", "https://[x]", "https://a@b", "https://a?b", [], {},
+        "portal.example.org", "https://", "https://a/", "https://a/path", "https://*.example.org", "ftp://a", "null",
+        "https://a:99999", "https://a:", "https://a b", "https://[::1", "https://[x]", "https://a@b", "https://a?b", "",
+        [], {},
     ],
 )  # fmt: skip
 def test_what_is_no_origin_is_refused(wrong: object) -> None:

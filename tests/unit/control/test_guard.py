@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.callers import Peers
 from gateway.control.guard import Guard, NearbyOnly
 
 pytestmark = pytest.mark.anyio
@@ -81,7 +82,7 @@ async def test_an_origin_needs_a_name_to_agree_with() -> None:
     assert not await passes("POST", ("origin", "null"))
 
 
-TRUSTED = ["10.0.0.0/8", "2001:db8::/32"]
+PEERS = Peers(["10.0.0.0/8", "2001:db8::/32"])
 
 
 async def is_near(client: tuple[str, int] | None) -> bool:
@@ -96,7 +97,7 @@ async def is_near(client: tuple[str, int] | None) -> bool:
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "path": "/api", "query_string": b"", "headers": [], "client": client}
-    await NearbyOnly(app, TRUSTED)(scope, None, send)  # type: ignore[arg-type]
+    await NearbyOnly(app, PEERS)(scope, None, send)  # type: ignore[arg-type]
     assert bool(reached) is not bool(sent)
     if sent:
         assert sent[0]["status"] == 403
@@ -126,6 +127,6 @@ async def test_what_is_no_http_passes() -> None:
     async def app(scope: Any, _receive: Any, _send: Any) -> None:
         reached.append(scope["type"])
 
-    for guard in (Guard(app, None), NearbyOnly(app, [])):
+    for guard in (Guard(app, None), NearbyOnly(app, PEERS)):
         await guard({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
     assert reached == ["lifespan", "lifespan"]

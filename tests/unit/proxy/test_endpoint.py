@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.callers import ANYBODY, Caller, Peers
 from gateway.config.schema import EngineSpec
 from gateway.lifecycle.events import SleepAsked
 from gateway.proxy.endpoint import MOST_CONNECTS, Endpoint
@@ -21,6 +22,11 @@ from tests.fixtures.gateway import free_port
 from tests.unit.proxy.engine import tiny_engine
 
 pytestmark = pytest.mark.anyio
+
+
+def anybody(*_: Any) -> Caller:
+    """A door that is open."""
+    return ANYBODY
 
 
 async def says_yes(_: Address) -> bool:
@@ -61,7 +67,7 @@ async def asked(endpoint: Endpoint, client: tuple[str, int] | None = ("127.0.0.1
 
 async def test_an_engine_that_is_ready_and_refuses_connections_is_502(unreachable: Supervisor) -> None:
     """It is tried again after each successful probe, but not for ever."""
-    start, body = await asked(Endpoint(Routes([("a.test", unreachable)]), Pool()))
+    start, body = await asked(Endpoint(Routes([("a.test", unreachable)]), Pool(), Peers(), anybody))
     assert (start["status"], json.loads(body["body"])["code"]) == (502, "engine_unreachable")
     assert dict(start["headers"])[b"retry-after"] == b"5"
     runtime = unreachable.runtime
@@ -81,7 +87,7 @@ async def test_a_sleep_by_force_is_not_undone_by_who_was_just_connecting(
         return await connect(pool, address)
 
     monkeypatch.setattr(Pool, "connect", connect_too_late)
-    start, body = await asked(Endpoint(Routes([("a.test", unreachable)]), Pool()))
+    start, body = await asked(Endpoint(Routes([("a.test", unreachable)]), Pool(), Peers(), anybody))
     assert (start["status"], json.loads(body["body"])["code"]) == (503, "engine_put_to_sleep")
     runtime = unreachable.runtime
     assert isinstance(runtime, MemoryRuntime)
@@ -101,7 +107,7 @@ async def test_a_client_without_an_address_is_nobodys_proxy() -> None:
         engine = Supervisor("a", spec, MemoryRuntime(tiny.address), says_yes)
         task = group.create_task(engine.run())
         pool = Pool()
-        endpoint = Endpoint(Routes([("a.test", engine)]), pool, trusted=["0.0.0.0/0", "::/0"])
+        endpoint = Endpoint(Routes([("a.test", engine)]), pool, Peers(["0.0.0.0/0", "::/0"]), anybody)
         assert (await asked(endpoint, client=None))[0]["status"] == 200
         assert b"x-forwarded-for: unknown\r\n" in heads[-1]
         pool.close()

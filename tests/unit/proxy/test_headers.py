@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.callers import Headers, Peer
 from gateway.proxy.headers import (
     FROM_PROXIES,
     HOP_BY_HOP,
-    Headers,
-    Peer,
     answer_headers,
     answer_trailers,
     has_body,
@@ -46,8 +45,15 @@ def values(headers: Headers, name: bytes) -> list[bytes]:
 
 
 def test_what_is_not_known_passes_in_order() -> None:
-    headers = [(b"accept", b"*/*"), (b"b", b"1"), (b"a", b"2"), (b"b", b"3"), (b"authorization", b"Bearer x")]
+    headers = [(b"accept", b"*/*"), (b"b", b"1"), (b"a", b"2"), (b"b", b"3"), (b"cookie", b"c")]
     assert [pair for pair in sent(headers) if pair in headers] == headers
+
+
+def test_passwords_and_keys_end_here_unless_the_engine_is_to_have_them() -> None:
+    headers = [(b"authorization", b"Basic eDp5"), (b"authorization", b"Bearer x")]
+    assert values(sent(headers), b"authorization") == []
+    assert values(sent(headers, PROXY), b"authorization") == []
+    assert values(sent(headers, authorization=True), b"authorization") == [b"Basic eDp5", b"Bearer x"]
 
 
 @pytest.mark.parametrize("name", sorted(HOP_BY_HOP - {b"te", b"transfer-encoding"}))
@@ -64,7 +70,7 @@ def test_what_connection_names_ends_here_too() -> None:
 @pytest.mark.parametrize("pair", [HOST, (b"content-length", b"5"), (b"authorization", b"Bearer x")])
 def test_connection_cannot_take_away_what_the_request_is(pair: tuple[bytes, bytes]) -> None:
     own = [] if pair == HOST else [pair]
-    assert pair in sent([(b"connection", pair[0]), *own])
+    assert pair in sent([(b"connection", pair[0]), *own], authorization=True)
 
 
 def test_a_coding_is_announced_again() -> None:
