@@ -47,5 +47,5 @@ class Access:
                 known = error
             scope["gateway.caller"] = known
         if isinstance(known, GatewayError):
-            raise known
+            raise known.with_traceback(None)  # else each time it is raised would be added to the last
         return known

@@ -105,7 +105,7 @@ class Endpoint:
             return plan  # a browser asks this without a password
         caller = record.caller = self._door(record.scope, record.peer)
         if isinstance(plan, GatewayError):
-            raise plan
+            raise plan.with_traceback(None)  # it is raised for each request with this head
         if not caller.may_use(plan.host):
             raise HostNotAllowed(f"This API key is not for {plan.host}. Use one that was made for it.")
         if plan.foreign and caller.kind == "user":
