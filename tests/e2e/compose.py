@@ -13,25 +13,42 @@ import docker
 from tests.e2e.conftest import ROOT
 
 CPU, GPU = ROOT / "compose.yaml", ROOT / "compose.gpu.yaml"
-HARDENING = ("read_only", "tmpfs", "cap_drop", "security_opt", "init", "restart", "stop_grace_period")
+HARDENING = ("read_only", "tmpfs", "cap_drop", "security_opt", "init", "restart", "stop_grace_period", "networks")
+DOMAIN = "example.test"
+VARIABLES = {
+    "DOMAIN": DOMAIN,
+    # Here all images are made of this one, which is Debian with Python.
+    "NGINX_BASE_IMAGE": os.environ.get("NGINX_BASE_IMAGE", "python:3.11-slim-bookworm"),
+    "DOCKER_SOCKET": os.environ.get("DOCKER_HOST", "").removeprefix("unix://") or "/var/run/docker.sock",
+}
+"""What the tests fill the files in with, as a file .env would."""
+
+
+def run_compose(*words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = ["docker", "compose", *map(str, words)]
+    variables = {**os.environ, **VARIABLES, **environment}
+    return subprocess.run(command, env=variables, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def compose(*words: str | Path, profile: str = "engines", **environment: str) -> str:
     """What `docker compose --profile engines …` prints."""
-    command = ["docker", "compose", "--profile", profile, *map(str, words)]
-    done = subprocess.run(
-        command, env={**os.environ, **environment}, cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = run_compose("--profile", profile, *words, **environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def service(*files: Path, profile: str = "engines", **environment: str) -> dict[str, Any]:
-    """The one engine of this profile as compose understands it, all defaults filled in."""
+def whole(*files: Path, profile: str = "engines", **environment: str) -> dict[str, Any]:
+    """The files as compose understands them, all defaults filled in."""
     words = [word for file in files for word in ("-f", file)]
-    found: dict[str, Any] = json.loads(compose(*words, "config", "--format", "json", profile=profile, **environment))
-    (engine,) = found["services"].values()
-    return engine  # type: ignore[no-any-return]
+    understood = compose(*words, "config", "--format", "json", profile=profile, **environment)
+    found: dict[str, Any] = json.loads(understood)
+    return found
+
+
+def service(*files: Path, name: str = "faster-whisper", **environment: str) -> dict[str, Any]:
+    """One service as compose understands it."""
+    found: dict[str, Any] = whole(*files, **environment)["services"][name]
+    return found
 
 
 def devices(service: dict[str, Any]) -> Any:

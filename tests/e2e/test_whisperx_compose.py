@@ -23,7 +23,7 @@ TOKEN = "hf_verysecret"
 
 
 def service(*files: Path, **environment: str) -> dict[str, object]:
-    return composing.service(*files, profile="whisperx", **environment)
+    return composing.service(*files, name="whisperx", **environment)
 
 
 def test_it_is_as_hardened_as_the_other_engine_and_comes_only_when_asked_for() -> None:
@@ -36,7 +36,7 @@ def test_the_gpu_override_asks_for_one_gpu_and_an_image_that_can_use_it() -> Non
     plain, gpu = service(CPU), service(CPU, GPU, WHISPER_GPU="1")
     assert "deploy" not in plain
     assert devices(gpu) == [{"driver": "nvidia", "device_ids": ["1"], "capabilities": ["gpu"]}]
-    assert gpu["build"]["args"] == {"VARIANT": "cuda"}  # type: ignore[index]
+    assert gpu["build"]["args"]["VARIANT"] == "cuda"  # type: ignore[index]
     assert gpu["image"] != plain["image"]
     assert gpu["environment"]["WHISPER_DEVICE"] == "cuda"  # type: ignore[index]
     for key in (*HARDENING, "volumes", "secrets"):
@@ -69,7 +69,7 @@ def create(whisperx_image: str, tmp_path: Path) -> Iterator[Create]:
         (tmp_path / "override.yaml").write_text(
             f"services:\n  whisperx:\n    image: {whisperx_image}\n    volumes: {mounts}\n    environment:\n{told}"
         )
-        composing.compose(*words, "create", profile="whisperx", **variables)
+        composing.compose(*words, "create", "whisperx", profile="whisperx", **variables)
         return client.containers.get(str(inspected(name)["Id"]))
 
     yield create
