@@ -118,8 +118,8 @@ class Door:
         if not hmac.compare_digest(digest, held.digest if held else _NO_KEY) or held is None:
             self._failures.failed(client, now)
             _refuse(f"no key has the id {key_id}" if held is None else f"the secret of {_named(held)} is wrong")
-        if held.ends <= self._now():
-            _refuse(f"{_named(held)} is {held.key.state_at(datetime.now(UTC)).value}")
+        if held.ends <= (today := self._now()):  # no guess, and so not counted: its secret is right
+            _refuse(f"{_named(held)} is {held.key.state_at(datetime.fromtimestamp(today, UTC)).value}")
         self._failures.succeeded(client, digest)
         self._last_used.note(key_id)
         if held.bucket is not None and (wait := held.bucket.take(now)):

@@ -97,13 +97,16 @@ class KeyFile:
     def _content(self) -> tuple[bytes, Mark]:
         # Not blocking: a pipe in the file's place would keep the gateway waiting for ever.
         descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             facts = os.fstat(descriptor)
             if not stat.S_ISREG(facts.st_mode):
                 raise KeysDamaged(f"{self._name} is not a file; remove it")
             if facts.st_size > LARGEST:
                 raise KeysDamaged(f"{self._name} is too large to be a file of keys; restore it from a backup")
-            return file.read(), mark_of(facts)
+            with open(descriptor, "rb", closefd=False) as file:
+                return file.read(), mark_of(facts)
+        finally:
+            os.close(descriptor)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

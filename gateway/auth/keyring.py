@@ -20,7 +20,7 @@ _log = structlog.get_logger()
 
 
 class HeldKey:
-    """A key as it is used: what each request needs is worked out once.
+    """A key as it is used: what each request needs is worked out with the first.
 
     digest: of its token. ends: see `Key`. bucket: what is left of its rate; None without one.
     """
@@ -48,7 +48,8 @@ class Keyring:
         self._file = KeyFile(folder)
         self._path = str(self._file.path)
         self._mark: Mark | None = None
-        self._keys: dict[str, HeldKey] = {}
+        self._keys: dict[str, Key] = {}
+        self._held: dict[str, HeldKey] = {}
         self._complaint: str | None = None
         self.ever = False
         self.look()
@@ -59,7 +60,10 @@ class Keyring:
     def find(self, key_id: str) -> HeldKey | None:
         """The key with this id, active or not, as the file has it now."""
         self.look()
-        return self._keys.get(key_id)
+        held = self._held.get(key_id)
+        if held is None and (key := self._keys.get(key_id)):
+            held = self._held[key_id] = HeldKey(key, None)
+        return held
 
     def look(self) -> None:
         """See whether the file has changed. One that cannot be read changes nothing, and is complained of once."""
@@ -88,8 +92,10 @@ class Keyring:
         if read is None:
             self._gone()
             return
-        before = self._keys
-        self._keys = {key.id: HeldKey(key, before.get(key.id)) for key in keys}
+        self._keys = {key.id: key for key in keys}
+        self._held = {
+            key_id: HeldKey(self._keys[key_id], held) for key_id, held in self._held.items() if key_id in self._keys
+        }
         self._mark = read
         self._complaint = None
         _log.info("keys.read", keys=len(keys), revoked=sum(key.revoked is not None for key in keys))
@@ -97,7 +103,7 @@ class Keyring:
     def _gone(self) -> None:
         if self._mark is not None or self._keys:
             _log.warning("keys.gone", reason=f"{self._path} was removed: no key is valid any more")
-        self._mark, self._keys, self._complaint = None, {}, None
+        self._mark, self._keys, self._held, self._complaint = None, {}, {}, None
 
     def _complain(self, reason: str) -> None:
         if reason != self._complaint:

@@ -50,7 +50,7 @@ class LastUsed:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Writes what is noted inside the block, and what is left when it ends."""
-        self._times = {**await self._earlier(), **self._times}
+        self._times = {**self._earlier(), **self._times}
         try:
             async with asyncio.TaskGroup() as group:
                 keeping = group.create_task(self._keep(), name="last used keys")
@@ -60,12 +60,12 @@ class LastUsed:
                     keeping.cancel()
         finally:
             if self._noted.is_set():
-                await self._write()
+                self._write_the_last()
 
-    async def _earlier(self) -> dict[str, float]:
+    def _earlier(self) -> dict[str, float]:
         """What was noted before a restart. A file that is no good is overwritten."""
         try:
-            found = await asyncio.to_thread(read_last_used, self._folder)
+            found = read_last_used(self._folder)
         except KeyTrouble as trouble:
             _log.warning("keys.use_unknown", reason=str(trouble))
             return {}
@@ -86,11 +86,21 @@ class LastUsed:
             self._noted.set()  # the thread goes on, but nobody hears how it ended: once more, at the end
             raise
         except (OSError, RuntimeError) as error:  # the latter: no thread could be started
-            if not self._failing:
-                _log.warning("keys.use_unwritten", reason=f"{_path_in(self._folder)} cannot be written: {error}")
-            self._failing = True
+            self._complain(error)
         else:
             self._failing = False
+
+    def _write_the_last(self) -> None:
+        """Without a thread: there may be none left to have, and nobody waits any more."""
+        try:
+            self._save(self._times)
+        except OSError as error:
+            self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        if not self._failing:
+            _log.warning("keys.use_unwritten", reason=f"{_path_in(self._folder)} cannot be written: {error}")
+        self._failing = True
 
     def _save(self, times: dict[str, float]) -> None:
         seconds = {key_id: datetime.fromtimestamp(int(when), UTC) for key_id, when in times.items()}

@@ -14,7 +14,7 @@ from gateway.config.problems import quoted
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _WORDS = {"s": "second", "m": "minute", "h": "hour", "d": "day"}
 _WELL_FORMED = re.compile(r"([0-9]{1,6})/([smhd])")
-_LIKELY = re.compile(r"\s*([0-9]{1,6})\s*(?:[a-z]+\s+)?(?:/|per|a|an|each|every)?\s*([smhd])[a-z]*\s*", re.IGNORECASE)
+_LIKELY = re.compile(r"\s*([0-9]{1,6})\s*(?:[a-z]+\s*)?(?:/|per|a|an|each|every)?\s*([smhd])[a-z]*\s*", re.IGNORECASE)
 MOST = 100_000
 """Requests in a unit of time; more is no limit."""
 
