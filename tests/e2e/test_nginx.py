@@ -1,108 +1,162 @@
-"""nginx/gateway.conf as shipped, with a real nginx, in front of a real gateway."""
+"""Callers who may come in, through TLS, nginx and a gateway process to an engine, which they wake."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
-import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
+import openai
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.fixtures.process_gateway import PATIENCE, GatewayProcess, free_ports
-from tests.fixtures.standin import STANDIN
+from tests.fixtures.authority import Authority, Certificate
+from tests.fixtures.nginx import HOST, LOGIN, Front, running_front
+from tests.fixtures.process_gateway import PATIENCE
 
 pytestmark = pytest.mark.nginx
 
-ROOT = Path(__file__).parent.parent.parent
-HOST = "whisper.example.org"
-
 
 @pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[GatewayProcess]:
-    (port,) = free_ports(1)
-    command = [sys.executable, str(STANDIN), "PORT={port}", "HOST=127.0.0.1", "START_DELAY_MS=300"]
-    engines = {"engine": {"hosts": [HOST], "process": {"command": command}, "port": port}}
-    process = GatewayProcess(tmp_path, engines, trusted_proxies=["127.0.0.1/32"], on_exit="stop")
-    process.start()
-    yield process
-    process.stop()
-    process.close()
+def asleep(front: Front) -> Front:
+    """The front with its engine asleep."""
+    front.gateway.post("/api/engines/engine/sleep")
+    front.gateway.until("engine", phase="asleep")
+    return front
 
 
-@pytest.fixture
-def nginx(gateway: GatewayProcess, tmp_path: Path) -> Iterator[int]:
-    """The port of an nginx that includes gateway.conf, with nothing changed but the two addresses."""
-    (port,) = free_ports(1)
-    shipped = (ROOT / "nginx" / "gateway.conf").read_text()
-    assert "listen 80;" in shipped
-    assert "127.0.0.1:8890" in shipped
-    changed = shipped.replace("listen 80;", f"listen 127.0.0.1:{port};")
-    (tmp_path / "gateway.conf").write_text(changed.replace("127.0.0.1:8890", f"127.0.0.1:{gateway.port}"))
-    temp = "".join(
-        f"{kind}_temp_path {tmp_path}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    (tmp_path / "nginx.conf").write_text(
-        f"daemon off; pid {tmp_path}/nginx.pid; error_log {tmp_path}/error.log; events {{}}\n"
-        f"http {{ access_log off; {temp} include {tmp_path}/gateway.conf; }}\n"
-    )
-    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    assert program is not None
-    process = subprocess.Popen([program, "-e", str(tmp_path / "error.log"), "-c", str(tmp_path / "nginx.conf")])
-    deadline = time.monotonic() + PATIENCE
-    while not (tmp_path / "nginx.pid").exists():
-        assert process.poll() is None, (tmp_path / "error.log").read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)  # nginx tells nobody when it is up; its pid file does
-    yield port
-    process.terminate()
-    process.wait(PATIENCE)
-
-
-def test_a_request_through_nginx_wakes_the_engine(nginx: int, gateway: GatewayProcess) -> None:
-    answer = httpx.get(f"http://127.0.0.1:{nginx}/headers?a=%2F", headers={"Host": HOST}, timeout=PATIENCE)
+def test_a_key_wakes_the_engine(asleep: Front) -> None:
+    """One id is in nginx's log, the gateway's, the engine's request and the answer. The key stays outside of the engine."""
+    with asleep.client() as client:
+        answer = client.get("/headers", params={"token": "private"})
     assert answer.status_code == 200
-    seen = dict(answer.json()["headers"])
+    seen = {name.lower(): value for name, value in answer.json()["headers"]}
     assert seen["host"] == HOST
     assert seen["x-forwarded-for"] == "127.0.0.1, 127.0.0.1"  # the client as nginx saw it, then nginx
-    assert answer.headers["x-request-id"] == seen["x-request-id"]  # nginx's id is the gateway's and the engine's
-    assert gateway.events("request.done")[0]["request_id"] == seen["x-request-id"]
+    assert "authorization" not in seen
+    identity = seen["x-request-id"]
+    assert answer.headers.get_list("x-request-id") == [identity]
+    assert asleep.gateway.events("request.done")[-1]["request_id"] == identity
+    line = asleep.nginx.logged(identity)
+    assert {name: line[name] for name in ("method", "host", "path", "status", "gateway_status", "address", "user")} == {
+        "method": "GET", "host": HOST, "path": "/headers", "status": 200, "gateway_status": "200",
+        "address": "127.0.0.1", "user": "",
+    }  # fmt: skip
+    logs = asleep.nginx.access_log.read_text() + asleep.nginx.errors()
+    assert "private" not in logs
+    assert asleep.key not in logs
 
 
-def test_an_upload_through_nginx_starts_the_engine_before_its_last_byte(nginx: int, gateway: GatewayProcess) -> None:
-    """proxy_request_buffering off: the wake begins at the request's head."""
+def test_a_password_wakes_the_engine(asleep: Front) -> None:
+    """As in a browser: one challenge, then every request carries the password, which nginx keeps to itself."""
+    with asleep.nginx.client() as client:
+        challenge = client.get("/hello", headers={"Accept": "text/html"})
+        assert challenge.headers["www-authenticate"] == 'Basic realm="whisper-gateway"'
+        assert asleep.gateway.engine("engine")["phase"] == "asleep"
+        answers = [client.get("/headers", auth=LOGIN) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert "authorization" not in answers[0].text.lower()
+    assert asleep.nginx.logged(answers[0].headers["x-request-id"])["user"] == "anna"
+
+
+def test_a_wrong_key_is_refused_by_the_gateway_without_a_password_dialog(front: Front) -> None:
+    """The OpenAI SDK sees its own error."""
+    base = {"base_url": f"https://{HOST}/v1", "max_retries": 0}
+    with front.nginx.client() as client, pytest.raises(openai.AuthenticationError) as refused:
+        openai.OpenAI(api_key="wg_wrong", http_client=client, **base).models.list()
+    assert refused.value.code == "invalid_api_key"
+    assert "basic" not in refused.value.response.headers["www-authenticate"].lower()
+
+
+def test_a_wrong_key_with_a_large_upload_is_refused_in_a_way_that_is_read(front: Front) -> None:
+    """The refusal comes while the client is still sending."""
+    done = front.nginx.curl(
+        *("-H", "Authorization: Bearer wg_wrong", "-H", "Expect:", "-w", "%{http_code}", "--data-binary", "@-"),
+        f"https://{HOST}/v1/audio/transcriptions",
+        text="x" * 20_000_000,
+    )
+    assert done.stdout.endswith("401"), done
+    assert "invalid_api_key" in done.stdout
+
+
+def test_an_upload_starts_the_engine_before_its_last_byte(asleep: Front) -> None:
+    """proxy_request_buffering off: the wake begins at the request's head, upload and boot overlap."""
     block = os.urandom(1024 * 1024)
     phases: list[str] = []
 
     def body() -> Iterator[bytes]:
         for _ in range(7):
             yield block
-        gateway.until("engine", phase="ready")
+        asleep.gateway.until("engine", phase="ready")
         phases.append("woken during the upload")
         yield block
 
-    answer = httpx.post(f"http://127.0.0.1:{nginx}/sum", content=body(), headers={"Host": HOST}, timeout=PATIENCE)
+    with asleep.client() as client:
+        answer = client.post("/sum", content=body())
     assert phases == ["woken during the upload"]
     assert answer.json()["sha256"] == hashlib.sha256(block * 8).hexdigest()
 
 
-def test_events_and_websockets_pass_through_nginx(nginx: int) -> None:
-    url = f"http://127.0.0.1:{nginx}/sse?n=3&interval_ms=200"
-    with httpx.stream("GET", url, headers={"Host": HOST}, timeout=PATIENCE) as answer:
-        arrivals = [time.monotonic() for line in answer.iter_lines() if line.startswith("data:")]
-    assert len(arrivals) == 3
-    assert arrivals[-1] - arrivals[0] > 0.2  # one by one, not in a lump at the end
+def test_an_upload_in_http2_arrives(front: Front) -> None:
+    body = "0123456789abcdef" * 500_000
+    done = front.nginx.curl(
+        *("-H", f"Authorization: Bearer {front.key}", "--data-binary", "@-", f"https://{HOST}/sum"), text=body
+    )
+    assert json.loads(done.stdout)["sha256"] == hashlib.sha256(body.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+def test_events_arrive_one_by_one(front: Front, version: str) -> None:
+    done = front.nginx.curl(
+        *(version, "-N", "-H", f"Authorization: Bearer {front.key}", "-w", "%{time_starttransfer} %{time_total}"),
+        f"https://{HOST}/sse?n=3&interval_ms=150",
+    )
+    first, total = map(float, done.stdout.splitlines()[-1].split())
+    assert done.stdout.count("data:") == 3
+    assert total - first > 0.2
+
+
+def test_events_are_read_as_they_are_sent(front: Front) -> None:
+    with front.client() as client, client.stream("GET", "/sse", params={"n": 3, "interval_ms": 150}) as answer:
+        delays = [
+            time.monotonic_ns() - int(line.split()[-1]) for line in answer.iter_lines() if line.startswith("data:")
+        ]
+    assert len(delays) == 3
+    assert max(delays) < 100_000_000
+
+
+@pytest.mark.parametrize("who", ["key", "password"])
+def test_a_websocket_passes(front: Front, who: str) -> None:
+    login = httpx.BasicAuth(*LOGIN)._auth_header
+    authorization = f"Bearer {front.key}" if who == "key" else login
 
     async def talk() -> str | bytes:
-        async with connect(f"ws://{HOST}/ws", host="127.0.0.1", port=nginx) as socket:
+        where = {"host": "127.0.0.1", "port": front.nginx.https, "ssl": front.nginx.authority.context()}
+        headers = {"Authorization": authorization}
+        async with connect(f"wss://{HOST}/ws", additional_headers=headers, server_hostname=HOST, **where) as socket:
             await socket.send("through two proxies")
-            return await socket.recv()
+            return await asyncio.wait_for(socket.recv(), PATIENCE)
 
     assert asyncio.run(talk()) == "through two proxies"
+
+
+def test_a_preflight_is_answered_by_the_gateway_alone(
+    tmp_path_factory: pytest.TempPathFactory, authority: Authority, wildcard: Certificate
+) -> None:
+    """Browsers ask without credentials before a page uses an engine of another origin; the engine sleeps on."""
+    page = "https://page.example"
+    asked = {"Origin": page, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    with (
+        running_front(tmp_path_factory.mktemp("cors"), authority, wildcard, engine={"cors": [page]}) as front,
+        front.nginx.client() as client,
+    ):
+        answer = client.options("/v1/audio/transcriptions", headers=asked)
+        assert answer.status_code in (200, 204)
+        assert answer.headers["access-control-allow-origin"] == page
+        stranger = client.options("/v1/audio/transcriptions", headers={**asked, "Origin": "https://evil.example"})
+        assert "access-control-allow-origin" not in stranger.headers
+        assert front.gateway.engine("engine")["phase"] == "asleep"

@@ -70,9 +70,15 @@ STRANGERS = {
     "a preflight that is a GET": head(*PREFLIGHT.split("\r\n")[:2]),
     "a method with a pipe in it": head("Access-Control-Request-Method: GET", method="OPTIONS|x|y"),
     "a websocket": head(
-        "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: " + "A" * 22 + "==", path="/ws"
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: " + "A" * 22 + "==",
+        path="/ws",
     ),
-    "http/2 in clear text": head("Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABkAAQAAP__"),
+    "http/2 in clear text": head(
+        "Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABkAAQAAP__"
+    ),
     "the path of a challenge": head(path="/.well-known/acme-challenge/../../headers"),
     "a path that climbs": head(path="/x/../../headers"),
     "an encoded path": head(path="/%2e%2e/%2fheaders"),
