@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.auth import last_used
 from gateway.auth.key_file import KeyTrouble
 from gateway.auth.last_used import LastUsed, read_last_used
 from tests.fixtures.clock import FakeClock
@@ -164,7 +163,7 @@ async def test_a_system_without_threads_to_spare_harms_nobody(used: LastUsed, mo
 
     with capture_logs() as log:
         async with used.running():
-            monkeypatch.setattr(last_used.asyncio, "to_thread", refuse)
+            monkeypatch.setattr(asyncio, "to_thread", refuse)
             used.note("a")
             await until(lambda: len(log) == 1)
         monkeypatch.undo()
