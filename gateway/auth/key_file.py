@@ -68,7 +68,7 @@ class KeyFile:
         except FileNotFoundError:
             return [], None
         except OSError as error:
-            raise KeyTrouble(self._unreadable(error)) from error
+            raise KeyTrouble(f"{self._name} cannot be read: {_told(error)}") from error
         try:
             return list(_Content.model_validate_json(content).keys), mark
         except ValidationError as error:
@@ -92,7 +92,7 @@ class KeyFile:
         try:
             replace_file(self.path, content)
         except OSError as error:
-            raise KeyTrouble(f"{self._name} cannot be written, and is as it was: {error.strerror}") from error
+            raise KeyTrouble(f"{self._name} cannot be written, and is as it was: {_told(error)}") from error
 
     def _content(self) -> tuple[bytes, Mark]:
         # Not blocking: a pipe in the file's place would keep the gateway waiting for ever.
@@ -115,7 +115,7 @@ class KeyFile:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = self._lock_descriptor()
         except OSError as error:
-            raise KeyTrouble(f"{printable(str(error.filename))} cannot be used: {error.strerror}") from error
+            raise KeyTrouble(f"{printable(str(error.filename))} cannot be used: {_told(error)}") from error
         try:
             self._wait_for(descriptor)
             yield
@@ -145,12 +145,6 @@ class KeyFile:
     def _name(self) -> str:
         return printable(str(self.path))
 
-    def _unreadable(self, error: OSError) -> str:
-        remedy = ""
-        if isinstance(error, PermissionError):
-            remedy = "; run this as the user that the gateway runs as, or as root"
-        return f"{self._name} cannot be read: {error.strerror}{remedy}"
-
     def _damaged(self, error: ValidationError) -> str:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         if first["loc"] == ("version",):
@@ -162,3 +156,8 @@ class KeyFile:
 
 def mark_of(facts: os.stat_result) -> Mark:
     return (facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size)
+
+
+def _told(error: OSError) -> str:
+    remedy = "; run this as the user that the gateway is, or as root" if isinstance(error, PermissionError) else ""
+    return f"{error.strerror}{remedy}"
