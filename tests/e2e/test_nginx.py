@@ -30,7 +30,7 @@ def asleep(front: Front) -> Front:
 
 
 def test_a_key_wakes_the_engine(asleep: Front) -> None:
-    """One id is in nginx's log, the gateway's, the engine's request and the answer. The key stays outside of the engine."""
+    """One id is in nginx's log, the gateway's, the engine's request and the answer. The engine sees no key."""
     with asleep.client() as client:
         answer = client.get("/headers", params={"token": "private"})
     assert answer.status_code == 200
