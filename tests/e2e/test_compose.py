@@ -1,4 +1,4 @@
-"""The faster engine in compose.yaml and its GPU override: what they say, and a container of them, woken by a request."""
+"""The faster engine in compose.yaml and its GPU override: what they say, and a container that a request wakes."""
 
 from __future__ import annotations
 

@@ -40,10 +40,10 @@ class Place:
         self.engine = self.create("engine", f"{self.project}-engine-1", LOG_LINES="3")
         self.other = self.create("portal", f"{self.project}-portal-1")
 
-    def create(self, service: str, name: str, *, depends_on: str = "", **settings: Any) -> Container:
+    def create(self, service: str, name: str, *, depends_on: str = "", project: str = "", **settings: Any) -> Container:
         """As compose does it. settings: the stand-in's, or in lower case Docker's."""
         labels = {
-            "com.docker.compose.project": self.project,
+            "com.docker.compose.project": project or self.project,
             "com.docker.compose.service": service,
             "com.docker.compose.depends_on": depends_on,
         }
@@ -166,6 +166,22 @@ def test_a_container_outside_of_the_project_is_allowed_by_its_exact_name(place: 
         assert proxy.ask("GET", f"/containers/{neighbour.name}/json")[0] == 403, "a dot is a dot"
         listed = json.loads(proxy.ask("GET", "/containers/json")[1])
         assert [one["Names"] for one in listed] == [[f"/{name}"]]
+
+
+@pytest.mark.anyio
+async def test_a_service_of_the_same_name_in_another_project_is_not_mistaken_for_ours(
+    place: Place, tmp_path: Path
+) -> None:
+    """The answer to a list holds all engines, whichever project was asked for."""
+    theirs = place.create("engine", f"{place.project}x-engine-1", project=f"{place.project}x")
+    settings = {"COMPOSE_PROJECT_NAME": place.project, "ENGINES": "lone", "ENGINE_CONTAINERS": str(theirs.name)}
+    with DockerProxy(tmp_path, **settings) as proxy:
+        assert len(json.loads(proxy.ask("GET", "/containers/json")[1])) == 1
+        runtime = runtime_through(proxy, project=place.project, service="engine")
+        with pytest.raises(EngineMissing):
+            await runtime.start()
+        await runtime.aclose()
+    assert place.status(theirs) == "created"
 
 
 def test_it_starts_again_on_what_a_killed_one_left(place: Place, tmp_path: Path) -> None:
@@ -462,8 +478,7 @@ def test_no_body_passes_nor_a_second_request_hidden_in_one(place: Place, proxy: 
     before = place.engine.attrs["State"]["StartedAt"], len(place.client.containers.list(all=True))
     with proxy.connect() as connection:
         connection.sendall(request + b"0\r\n\r\n" + create)
-        connection.shutdown(socket.SHUT_WR)
-        answers = b"".join(iter(lambda: connection.recv(65536), b""))
+        answers = until_quiet(connection)
     assert answers.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 403 ", b"HTTP/1.1 501 "))
     assert b"HTTP/1.1 2" not in answers
     place.engine.reload()
@@ -494,6 +509,18 @@ def test_no_header_of_the_clients_passes(place: Place, tmp_path: Path) -> None:
 def test_nobody_takes_the_connection_over(place: Place, proxy: DockerProxy, protocol: str) -> None:
     for target in ("/_ping", f"/containers/{engine_name(place)}/logs?stdout=1", "/session", "/grpc"):
         assert proxy.ask("GET", target, Upgrade=protocol, Connection="Upgrade")[0] == 403
+
+
+def test_a_refusal_ends_nothing_and_each_request_on_a_connection_is_judged_by_itself(
+    place: Place, proxy: DockerProxy
+) -> None:
+    lines = ["GET /_ping", "GET /info", f"GET /containers/{place.other.name}/json", "GET /_ping"]
+    requests = "".join(f"{line} HTTP/1.1\r\nHost: docker\r\n\r\n" for line in lines)
+    with proxy.connect() as connection:
+        connection.sendall(requests.encode())
+        answers = until_quiet(connection)
+    statuses = [part.split()[0] for part in answers.split(b"HTTP/1.1 ")[1:]]
+    assert statuses == [b"200", b"403", b"403", b"200"]
 
 
 def test_http_0_9_and_prior_knowledge_of_http_2_get_nothing(place: Place, proxy: DockerProxy) -> None:
@@ -584,6 +611,16 @@ def test_settings_that_could_mean_more_than_names_are_refused(
     assert done.returncode != 0
     assert words in done.stderr
     assert "location" not in done.stdout
+
+
+def until_quiet(connection: socket.socket) -> bytes:
+    """All that comes until there is nothing for a while. Half a connection closed would call off what was asked."""
+    connection.settimeout(0.3)
+    seen = b""
+    with contextlib.suppress(TimeoutError):
+        while more := connection.recv(65536):
+            seen += more
+    return seen
 
 
 def docker_socket() -> str:
