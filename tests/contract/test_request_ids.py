@@ -35,7 +35,7 @@ def test_gateway_and_engine_log_a_request_under_the_id_that_the_client_is_told(t
         )
         told = answer.headers["x-request-id"]
         (line,) = [event for event in gateway.events("request.done") if event["request_id"] == told]
-        written = httpx.get(f"{gateway.admin_url}/api/engines/whisper/logs?tail=50").json()["text"]
+        written = httpx.get(f"{gateway.admin_url}/api/engines/whisper/logs?tail=50").text
     finally:
         gateway.post("/api/engines/whisper/sleep?force=true&wait=true")
         gateway.close()
