@@ -17,7 +17,6 @@ app = typer.Typer(
     help="One door for self-hosted speech-to-text.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
 app.add_typer(key_commands.app, name="keys")
-app.command()(migrate_command.migrate)
 
 Address = Annotated[
     str | None,
@@ -91,6 +90,9 @@ def logs(
 ) -> None:
     """Show an engine's last log lines."""
     typer.echo(_call("GET", f"/api/engines/{quote(engine, safe='')}/logs?tail={tail}", config, admin)["text"], nl=False)
+
+
+app.command()(migrate_command.migrate)
 
 
 def main() -> None:
