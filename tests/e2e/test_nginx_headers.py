@@ -103,7 +103,8 @@ def test_a_client_cannot_choose_its_address_its_id_or_its_hostname(nginx: Nginx)
         nginx, BEARER, "X-Forwarded-For: 203.0.113.7", "x-forwarded-for: 127.0.0.1", "X_Forwarded_For: 127.0.0.1",
         "X-Real-IP: 127.0.0.1", "Forwarded: for=127.0.0.1;host=evil", "X-Forwarded-Host: evil",
         "X-Forwarded-Proto: gopher", "X-Request-ID: mine", "X-Request-Id: mine", "X-Forwarded-User: evil",
-        "X-Forwarded-Port: 1", "X-Forwarded-Prefix: /evil", "Remote-User: evil", "Proxy: evil", "Proxy-Authorization: Basic ZXZpbA==", "HTTP2-Settings: evil",
+        "X-Forwarded-Port: 1", "X-Forwarded-Prefix: /evil", "Remote-User: evil", "Proxy: evil",
+        "Proxy-Authorization: Basic ZXZpbA==", "HTTP2-Settings: evil",
     )  # fmt: skip
     assert seen["x-forwarded-for"] == ["127.0.0.1"]
     assert seen["x-forwarded-host"] == [HOST]

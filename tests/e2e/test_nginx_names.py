@@ -64,6 +64,11 @@ def test_an_unknown_hostname_gets_nothing_in_clear_text(front: Front, host: str)
         assert client.get("/", host).rest() == b""
 
 
+def test_an_unknown_hostname_gets_nothing_in_clear_text_at_the_port_for_tls(front: Front) -> None:
+    with RawClient(front.nginx.https) as client:
+        assert client.get("/", "other.org").rest() == b""
+
+
 @pytest.mark.parametrize("host", ["other.org", "example.org.evil.org", "evilexample.org", None])
 def test_an_unknown_hostname_gets_no_handshake(front: Front, host: str | None) -> None:
     """Not even the certificate, which would tell a scanner what is served at this address."""

@@ -26,6 +26,7 @@ def asleep(front: Front) -> Iterator[None]:
     shown = front.gateway.engine("engine")
     assert (shown["phase"], shown["serving"], shown["waiting"]) == ("asleep", 0, 0)
     assert not front.gateway.events("engine.waking")
+    assert {line["user"] for line in front.nginx.log()} <= {""}
 
 
 def head(*lines: str, method: str = "GET", path: str = "/headers", host: str = HOST) -> str:
@@ -80,6 +81,8 @@ STRANGERS = {
         "Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABkAAQAAP__"
     ),
     "the path of a challenge": head(path="/.well-known/acme-challenge/../../headers"),
+    "the page of errors": head(path="/.whisper-gateway-refused"),
+    "a preflight of the whole server": head(*PREFLIGHT.split("\r\n")[:2], method="OPTIONS", path="*"),
     "a path that climbs": head(path="/x/../../headers"),
     "an encoded path": head(path="/%2e%2e/%2fheaders"),
     "the path of a preflight's answer": head(path="//v1//models"),

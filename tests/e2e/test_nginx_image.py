@@ -1,0 +1,184 @@
+"""The image of nginx/: from a fresh machine to a renewed certificate, with no rights but those it needs."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import httpx
+import pytest
+from docker.models.containers import Container
+
+from tests.e2e.compose import VARIABLES
+from tests.fixtures.authority import Authority
+from tests.fixtures.nginx import DOMAIN, FOLDER, HOST, LOGIN, Nearby
+from tests.fixtures.process_gateway import PATIENCE
+
+pytestmark = pytest.mark.docker
+
+IMAGE = "whisper-gateway-test/nginx"
+HARDENED: dict[str, Any] = {
+    "read_only": True,
+    "tmpfs": {"/tmp": ""},
+    "cap_drop": ["ALL"],
+    "cap_add": ["SETUID", "SETGID", "NET_BIND_SERVICE"],
+    "security_opt": ["no-new-privileges:true"],
+}
+
+
+class Machine:
+    """A container of the image. folder: certificates, webroot and passwords, which compose.yaml has as volumes."""
+
+    def __init__(self, container: Container, folder: Path, authority: Authority) -> None:
+        self.container = container
+        self.folder = folder
+        self.authority = authority
+        self.live = folder / "letsencrypt" / "live" / DOMAIN
+
+    def port(self, inside: int) -> int:
+        self.container.reload()
+        return int(self.container.ports[f"{inside}/tcp"][0]["HostPort"])
+
+    def shown(self) -> bytes:
+        """The certificate that is shown, whoever has signed it."""
+        anything = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        anything.check_hostname, anything.verify_mode = False, ssl.CERT_NONE
+        with (
+            socket.create_connection(("127.0.0.1", self.port(443)), PATIENCE) as sock,
+            anything.wrap_socket(sock, server_hostname=HOST) as client,
+        ):
+            return client.getpeercert(binary_form=True) or b""
+
+    def client(self) -> httpx.Client:
+        """Believes in the authority's certificates only."""
+        transport = Nearby(self.port(443), verify=self.authority.context())
+        return httpx.Client(transport=transport, base_url=f"https://{HOST}", timeout=PATIENCE)
+
+    def run(self, *words: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        command = ["docker", "exec", "-i", str(self.container.id), *words]
+        return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+
+    def logs(self) -> str:
+        return self.container.logs().decode()
+
+    def until(self, there: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            with contextlib.suppress(OSError, httpx.TransportError):
+                if there():
+                    return
+            assert time.monotonic() < deadline, f"waited in vain for {what}: {self.logs()}"
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def image() -> str:
+    command = ["docker", "build", "--quiet", "-t", IMAGE, f"--build-arg=BASE_IMAGE={VARIABLES['NGINX_BASE_IMAGE']}"]
+    built = subprocess.run([*command, str(FOLDER)], capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    return IMAGE
+
+
+@pytest.fixture
+def machine(image: str, authority: Authority) -> Iterator[Machine]:
+    """A fresh one: nothing but the name of the domain is known."""
+    client = docker.from_env()
+    with tempfile.TemporaryDirectory(prefix="wg-nginx-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        places = {"letsencrypt": "/etc/letsencrypt", "webroot": "/var/www/acme", "passwords": "/etc/nginx/passwords"}
+        for place in places:
+            (folder / place).mkdir()
+        volumes = {str(folder / place): {"bind": inside} for place, inside in places.items()}
+        container = client.containers.run(
+            image,
+            detach=True,
+            environment={"DOMAIN": DOMAIN},
+            ports={"80/tcp": ("127.0.0.1", None), "443/tcp": ("127.0.0.1", None)},
+            volumes=volumes,
+            **HARDENED,
+        )
+        try:
+            machine = Machine(container, folder, authority)
+            machine.until(lambda: machine.shown() != b"", "nginx")
+            yield machine
+        finally:
+            container.remove(force=True, v=True)
+            client.close()
+
+
+def test_from_a_fresh_machine_to_a_renewed_certificate(machine: Machine) -> None:
+    """The challenge is answered before there is a certificate; each one is taken over as soon as it is there."""
+    placeholder = machine.shown()
+    assert "using a placeholder" in machine.logs()
+    challenge = machine.folder / "webroot" / ".well-known" / "acme-challenge"
+    challenge.mkdir(parents=True)
+    (challenge / "token").write_text("thumbprint")
+    url = f"http://127.0.0.1:{machine.port(80)}/.well-known/acme-challenge/token"
+    assert httpx.get(url, headers={"Host": HOST}).text == "thumbprint"
+
+    shown = {placeholder}
+    for _ in range(2):
+        made = machine.authority.issue(DOMAIN, f"*.{DOMAIN}", folder=machine.live)
+        made.key.chmod(0o600)  # as certbot leaves it: root alone reads it
+        machine.until(lambda: machine.shown() not in shown, "new certificate")
+        shown.add(machine.shown())
+        with machine.client() as client:
+            assert client.get("/").status_code == 401
+
+    before = machine.shown()
+    (machine.live / "fullchain.pem").write_text("-----BEGIN CERTIFICATE-----\nhalf of it")
+    machine.until(lambda: machine.logs().count("cannot be used") == 1, "word of the broken certificate")
+    assert machine.shown() == before
+    (machine.live / "fullchain.pem").unlink()
+    machine.until(lambda: machine.logs().count("cannot be used") == 2, "word of the missing certificate")
+    assert machine.shown() == before
+
+
+def test_people_are_added_in_the_running_container(machine: Machine) -> None:
+    machine.authority.issue(DOMAIN, f"*.{DOMAIN}", folder=machine.live)
+
+    def taken_over() -> bool:
+        with machine.client() as client:
+            return client.get("/").status_code == 401
+
+    machine.until(taken_over, "certificate")
+    added = machine.run("add-user", LOGIN[0], text=LOGIN[1])
+    assert (added.returncode, added.stderr) == (0, "anna may come in now\n")
+    with machine.client() as client:
+        assert client.get("/", auth=(LOGIN[0], "a guess")).status_code == 401
+        answer = client.get("/v1/models", auth=LOGIN)
+    assert answer.status_code == 502  # let in, and there is no gateway here
+    assert answer.json()["error"]["code"] == "gateway_unavailable"
+    assert '"user": "anna"' in machine.logs()
+
+
+def test_it_says_that_it_is_well_and_its_workers_are_nobody(machine: Machine) -> None:
+    assert machine.container.image is not None
+    check = machine.container.image.attrs["Config"]["Healthcheck"]["Test"]
+    assert check[0] == "CMD"
+    assert machine.run(*check[1:]).returncode == 0
+    users = machine.run("sh", "-c", "for f in /proc/[0-9]*; do cat $f/comm; stat -c %U $f; done").stdout.split()
+    assert [users[i + 1] for i, word in enumerate(users) if word == "nginx"].count("root") == 1
+    assert "www-data" in users
+    assert machine.run("touch", "/etc/nginx/here").returncode == 1
+
+
+def test_it_ends_when_docker_asks_it_to(machine: Machine) -> None:
+    machine.container.stop(timeout=20)
+    machine.container.reload()
+    assert machine.container.attrs["State"]["ExitCode"] == 0
+
+
+def test_without_a_domain_it_says_so(image: str) -> None:
+    done = subprocess.run(["docker", "run", "--rm", image], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "DOMAIN is missing" in done.stderr
