@@ -1,12 +1,16 @@
-"""The gateway's log: one event per line, for people on a terminal, JSON for machines such as journald."""
+"""The gateway's log: one event per line, for people on a terminal, for journald, or JSON for other machines."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
+import os
+import re
 import sys
-from typing import Any
+from collections.abc import MutableMapping
+from typing import Any, Literal
 
 import structlog
 
@@ -19,6 +23,10 @@ _SHARED: list[Any] = [
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+"""Of syslog: sd-daemon(3)."""
+_PLAIN = re.compile(r"[!#-<>-~]+")
+"""Visible, and without quotes and equals signs."""
 
 
 class Lines(structlog.WriteLogger):
@@ -35,13 +43,8 @@ def configure_logs(settings: LogSettings) -> None:
     """Set up structlog and the standard library's logging to write to standard error."""
     if isinstance(sys.stderr, io.TextIOWrapper):  # JSON is UTF-8, whatever the locale says
         sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace")
-    human = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     level: int = getattr(logging, settings.level.upper())
-    last: list[Any] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
-        if human
-        else [_TRACEBACKS, structlog.processors.JSONRenderer(ensure_ascii=False)]
-    )
+    last = _rendering(_format(settings))
     structlog.configure(
         processors=[*_SHARED, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -55,3 +58,45 @@ def configure_logs(settings: LogSettings) -> None:
     )
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+
+
+def _format(settings: LogSettings) -> Literal["console", "journal", "json"]:
+    if settings.format != "auto":
+        return settings.format
+    if sys.stderr.isatty():
+        return "console"
+    return "journal" if _is_journals() else "json"
+
+
+def _is_journals() -> bool:
+    """Whether standard error leads to journald: systemd.exec(5), $JOURNAL_STREAM."""
+    try:
+        facts = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{facts.st_dev}:{facts.st_ino}"
+
+
+def _rendering(chosen: Literal["console", "journal", "json"]) -> list[Any]:
+    match chosen:
+        case "console":
+            plain = structlog.dev.plain_traceback
+            return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+        case "journal":
+            return [structlog.processors.format_exc_info, _for_journald]
+        case "json":
+            return [_TRACEBACKS, structlog.processors.JSONRenderer(ensure_ascii=False)]
+
+
+def _for_journald(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> str:
+    """`engine.ready engine=whisper after=0.5`, after the line's priority. The journal knows the time by itself."""
+    entry.pop("timestamp", None)
+    words = [f"<{_PRIORITIES.get(entry.pop('level', 'info'), 6)}>{_word(entry.pop('event', ''))}"]
+    words += [f"{name}={_word(value)}" for name, value in entry.items()]
+    return " ".join(words)
+
+
+def _word(value: object) -> str:
+    """As it is, if it is one plain word; else as JSON, so that nothing in it ends the line or steers a terminal."""
+    text = str(value)
+    return text if _PLAIN.fullmatch(text) else json.dumps(value if isinstance(value, str) else text)

@@ -211,8 +211,8 @@ class EngineDefaults(Section):
 class LogSettings(Section):
     """What is logged, and how it looks."""
 
-    format: Literal["auto", "console", "json"] = "auto"
-    """`console` is for people, `json` for journald; `auto` picks `console` on a terminal."""
+    format: Literal["auto", "console", "journal", "json"] = "auto"
+    """`console` is for people, `journal` for journald, `json` for other machines; `auto` finds out which it is."""
     level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe event that is logged."""
     requests: Literal["notable", "all"] = "notable"

@@ -90,6 +90,35 @@ def test_for_people_a_traceback_is_plain_and_without_local_variables() -> None:
     assert "SECRET" not in text
 
 
+def test_for_the_journal_it_is_one_line_of_words_with_its_priority() -> None:
+    body = """
+early.info("engine.ready", engine="whisper", after=0.5, admitted=1)
+early.warning("engine.asleep", reason="it exited: status 1", line="\\x1b[2J é\\n\\"=")
+try: broken()
+except ValueError: early.exception("gateway.request_broke")
+logging.getLogger("uvicorn.error").error("Cancel %s running task(s)", 3)
+"""
+    ready, asleep, broke, library = lines(body, format="journal")
+    assert ready == "<6>engine.ready engine=whisper after=0.5 admitted=1"
+    said = '"\\u001b[2J \\u00e9\\n\\"="'
+    assert asleep == f'<4>engine.asleep reason="it exited: status 1" line={said}'
+    assert broke.startswith('<3>gateway.request_broke exception="Traceback (most recent call last):\\n')
+    assert "it broke" in broke
+    assert "SECRET-KEY" not in broke
+    assert library == '<3>"Cancel 3 running task(s)"'
+
+
+def test_auto_knows_the_journal_when_it_writes_to_it() -> None:
+    body = "early.info('x', a=1)"
+    program = "import os, sys; f = os.fstat(2); os.environ['JOURNAL_STREAM'] = f'{f.st_dev}:{f.st_ino}'\n"
+    done = subprocess.run(
+        [sys.executable, "-c", program + PROGRAM.format(settings={}, body=body)],
+        capture_output=True, encoding="utf-8", check=True,
+    )  # fmt: skip
+    assert done.stderr == "<6>x a=1\n"
+    assert entries(body, env={"JOURNAL_STREAM": "8:12345"})[0]["event"] == "x"  # inherited, and led elsewhere since
+
+
 def test_where_nobody_watches_auto_means_json() -> None:
     assert entries("early.info('x')", format="auto")[0]["event"] == "x"
 
