@@ -110,10 +110,12 @@ def _needs(service: str, services: Mapping[str, Sequence[Summary]]) -> dict[str,
 
 
 def _by_service(listed: Sequence[Summary]) -> dict[str, list[Summary]]:
+    """An image that compose has built hands project and service down to what is made of it; a number it does not."""
     services: dict[str, list[Summary]] = {}
     for summary in sorted(listed, key=_number):
         labels = summary.get("Labels") or {}
-        if labels.get(SERVICE) and labels.get(ONEOFF, "False").lower() != "true" and _names([summary]):
+        of_compose = labels.get(NUMBER) and labels.get(ONEOFF, "False").lower() != "true"
+        if labels.get(SERVICE) and of_compose and _names([summary]):
             services.setdefault(labels[SERVICE], []).append(summary)
     return services
 

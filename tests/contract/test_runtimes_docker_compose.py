@@ -233,3 +233,23 @@ async def test_recreated_by_compose_it_is_the_same_engine(compose: Compose) -> N
     second = await watch.until(lambda seen: isinstance(seen, Running) and seen.instance != first.instance)
     assert isinstance(second, Running)
     await until(lambda: accepts(second.address))
+
+
+async def test_a_container_run_by_hand_of_an_image_that_compose_built_is_not_the_service(
+    compose: Compose, docker_rig: DockerRig
+) -> None:
+    """Compose writes its project and service into the image, too."""
+    (compose.file.parent / "Dockerfile").write_text(f"FROM {STANDIN_IMAGE}\n")
+    await compose.create(engine={"image": f"{compose.project}-engine", "build": "."}, other={})
+    by_hand = docker_rig.also("by-hand")
+    docker_rig.created.append(by_hand)
+    await docker("create", "--name", by_hand, f"{compose.project}-engine")
+    try:
+        await compose.engine().start()
+        assert await compose.running() == {"engine"}
+        assert await docker("inspect", "--format", "{{.State.Status}}", by_hand) == "created"
+        await compose("rm", "--force", "--stop", "engine")
+        with pytest.raises(EngineMissing):
+            await compose.engine(name="another").start()
+    finally:
+        await docker("rmi", "--force", f"{compose.project}-engine")

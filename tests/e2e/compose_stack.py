@@ -84,13 +84,11 @@ class ComposeStack:
     # looking at it
 
     def container(self, service: str) -> Container:
-        labels = [f"com.docker.compose.project={self.project}", f"com.docker.compose.service={service}"]
-        (found,) = self._docker.containers.list(all=True, filters={"label": labels})
-        return found
+        return self._docker.containers.get(f"{self.project}-{service}-1")
 
     def statuses(self) -> dict[str, str]:
-        label = f"com.docker.compose.project={self.project}"
-        found = self._docker.containers.list(all=True, filters={"label": label})
+        """By name: the images have compose's labels, and hand them down to what other tests make of them."""
+        found = self._docker.containers.list(all=True, filters={"name": f"^/{self.project}-"}, ignore_removed=True)
         return {one.labels["com.docker.compose.service"]: one.status for one in found}
 
     def run(self, service: str, *command: str, stdin: str = "", user: str = "") -> str:

@@ -45,6 +45,7 @@ class Place:
         labels = {
             "com.docker.compose.project": project or self.project,
             "com.docker.compose.service": service,
+            "com.docker.compose.container-number": "1",
             "com.docker.compose.depends_on": depends_on,
         }
         environment = {key: value for key, value in settings.items() if key.isupper()}

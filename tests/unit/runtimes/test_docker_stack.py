@@ -90,6 +90,16 @@ def test_containers_of_compose_run_do_not_count() -> None:
         order(listed("engine", oneoff="True"))
 
 
+def test_containers_of_an_image_that_compose_built_do_not_count() -> None:
+    """Such an image has labels, and `docker run` makes containers of it that have them, too."""
+    by_hand = listed("engine")
+    del by_hand["Labels"]["com.docker.compose.container-number"]
+    by_hand["Names"] = ["/by-hand"]
+    assert order(by_hand, listed("engine", number=2)) == ["p-engine-2"]
+    with pytest.raises(EngineMissing):
+        order(by_hand)
+
+
 def test_names_by_which_others_link_to_a_container_are_not_its_own() -> None:
     linked = listed("engine") | {"Names": ["/p-front-1/engine", "/p-engine-1", "/p-front-1/p-engine-1"]}
     assert order(linked) == ["p-engine-1"]
