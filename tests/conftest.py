@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import gc
 import importlib.util
 import os
 import shutil
+import warnings
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,15 @@ REQUIRE_ALL = os.environ.get("WHISPER_GATEWAY_TEST_ALL") == "1"
 
 @functools.cache
 def docker_answers() -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # where nobody listens the SDK leaves its socket to the collector
+        try:
+            return _docker_answers()
+        finally:
+            gc.collect()
+
+
+def _docker_answers() -> bool:
     import docker
 
     try:
