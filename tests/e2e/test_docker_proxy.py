@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 import uuid
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import docker
 import pytest
@@ -20,6 +22,7 @@ from gateway.config.schema import EngineSpec
 from gateway.errors import EngineMissing, RuntimeUnavailable, StartRefused
 from gateway.runtimes.base import NotRunning, Running
 from gateway.runtimes.docker import DockerRuntime
+from gateway.runtimes.docker_events import EVENTS
 from gateway.runtimes.docker_host import DockerHost
 from tests.contract.rigs import Watch, accepts, is_not_running, until
 from tests.fixtures.docker import STANDIN_IMAGE
@@ -243,6 +246,16 @@ def test_events_of_other_containers_are_not_told(place: Place, proxy: DockerProx
     assert str(place.other.name).encode() not in seen
     assert b"exec_" not in seen
     assert b"secret-of-the-operator" not in seen
+
+
+def test_every_event_that_the_gateway_waits_for_is_told(tmp_path: Path) -> None:
+    rendered = DockerProxy(tmp_path, COMPOSE_PROJECT_NAME="p", ENGINES="a").render().stdout
+    (told,) = re.findall(r"/events\?\$\{since\}filters=(\S+);", rendered)
+    filters = json.loads(unquote(told))
+    assert filters["type"] == ["container"]
+    assert filters["container"] == ["p-a-"]
+    assert set(EVENTS) <= set(filters["event"])
+    assert not [name for name in filters["event"] if name.startswith(("exec", "attach"))]
 
 
 # everything else that Docker can do
@@ -545,8 +558,11 @@ def test_what_is_refused_is_logged_and_nothing_else(place: Place, proxy: DockerP
     evil = f"/v1.41/containers/create?name={place.project}-evil"
     proxy.ask("GET", "/v1.99/version")
     proxy.ask("POST", evil)
-    (told,) = proxy.refusals(f"POST {evil} HTTP/1.1")
-    assert (told["event"], told["status"]) == ("docker_proxy.refused", 403)
+    start = START.format(engine=engine_name(place))
+    proxy.ask("POST", start, b'{"Binds": ["/:/host"]}')
+    for line in (f"POST {evil} HTTP/1.1", f"POST {start} HTTP/1.1"):
+        told = proxy.refusals(line)[0]
+        assert (told["event"], told["status"]) == ("docker_proxy.refused", 403)
     assert "/v1.99/version" not in proxy.log.read_text(errors="replace")
 
 
