@@ -19,7 +19,7 @@ REQUIRE_ALL = os.environ.get("WHISPER_GATEWAY_TEST_ALL") == "1"
 @functools.cache
 def docker_answers() -> bool:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # where nobody listens the SDK leaves its socket to the collector
+        warnings.simplefilter("ignore", ResourceWarning)  # where nobody listens the SDK leaves its socket open
         try:
             return _docker_answers()
         finally:

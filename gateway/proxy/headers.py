@@ -26,7 +26,10 @@ HOP_BY_HOP = frozenset(
 )  # fmt: skip
 
 FROM_PROXIES = frozenset({b"forwarded", b"x-real-ip", b"x-remote-user", b"remote-user", b"x-request-id"})
-"""Believed from trusted proxies only, beside everything that begins with X-Forwarded-."""
+"""Believed from trusted proxies only, beside those below."""
+
+_FORWARDED = frozenset({b"for", b"proto", b"host", b"port", b"prefix"})
+"""What proxies write after X-Forwarded-. Others they do not write, but let pass from anybody: those end here."""
 
 _ONLY_IN_HEADS = frozenset(
     {
@@ -97,7 +100,7 @@ def request_head(scope: Mapping[str, Any], peer: Peer, *, upgrade: bool = False,
             if _is_reserved(name.replace(b"_", b"-")):
                 continue
         elif name in FROM_PROXIES or name.startswith(b"x-forwarded-"):
-            if peer.trusted:
+            if peer.trusted and (name in FROM_PROXIES or name[12:] in _FORWARDED):
                 forwarded[name] = forwarded[name] + b", " + value if name in forwarded else value
             continue
         head += (name, b": ", value, b"\r\n")

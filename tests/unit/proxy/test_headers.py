@@ -134,6 +134,12 @@ def test_a_name_that_frames_is_not_passed_in_another_spelling(name: bytes, peer:
         assert values(sent([(spelled, b"5")], peer), spelled) == []
 
 
+@pytest.mark.parametrize("name", [b"x-forwarded-user", b"x-forwarded-email", b"x-forwarded-", b"x-forwarded-client-cert"])
+def test_a_proxys_word_is_dropped_if_it_may_be_a_clients(name: bytes) -> None:
+    """Most proxies pass on what they do not know."""
+    assert values(sent([(name, b"spoofed")], PROXY), name) == []
+
+
 def test_other_names_may_hold_underscores() -> None:
     assert values(sent([(b"x_mine", b"1")]), b"x_mine") == [b"1"]
 
