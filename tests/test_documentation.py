@@ -17,6 +17,7 @@ from gateway.config.durations import parse_duration
 from gateway.config.problems import dotted
 from gateway.config.reference import settings
 from gateway.errors import ConfigError
+from tests.fixtures.written_commands import PAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "config.yaml"
@@ -135,9 +136,9 @@ def test_the_durations_on_the_page_are_durations() -> None:
 
 def test_every_event_of_the_log_is_documented() -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
-    pattern = re.compile(r"\"((?:engine|gateway|request|connection)\.[a-z_]+)\"")
+    pattern = re.compile(r"\"((?:engine|gateway|request|connection|keys|docker)\.[a-z_]+)\"")
     events = {event for path in (ROOT / "gateway").rglob("*.py") for event in pattern.findall(path.read_text())}
-    assert "engine.waking" in events
+    assert {"engine.waking", "keys.read", "docker.does_not_answer"} <= events
     own = {
         "gateway.abort",
         "gateway.caller",
@@ -147,5 +148,45 @@ def test_every_event_of_the_log_is_documented() -> None:
         "gateway.upgrade",
         "gateway.lock",
         "gateway.memo",
+        "keys.json",
+        "keys.lock",
     }  # no events
+    own |= {setting.dotted for setting in settings()}
     assert not {event for event in events - own if f"`{event}`" not in page}
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    found = re.findall(r"^#+ (.*)$", page.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def test_links_to_headings_lead_to_one() -> None:
+    for page in PAGES:
+        for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text()):
+            found = headings(page.parent / target if target else page)
+            assert anchor in found, f"{page.name} links to {target}#{anchor}"
+
+
+ERRORS = ROOT / "docs" / "errors.md"
+
+
+def test_every_code_of_nginx_is_documented() -> None:
+    template = (ROOT / "nginx" / "templates" / "gateway.conf.template").read_text()
+    (listed,) = re.findall(
+        r'^map "\$status [^"]*" \$whisper_gateway_error \{\n(.*?)^\}', template, re.DOTALL | re.MULTILINE
+    )
+    codes = dict(re.findall(r'^ *("[^"]+"|default) (\w+);$', listed, flags=re.MULTILINE))
+    assert {"login_required", "payload_too_large", "web_server_error"} <= set(codes.values())
+    hand_written = ERRORS.read_text().split("<!-- end of generated: errors -->")[1]
+    for code in codes.values():
+        assert f"### `{code}`" in hand_written or f"](#{code})" in hand_written, code
+        assert code in headings(ERRORS), code
+
+
+def test_trouble_is_told_with_a_cure_for_each_code() -> None:
+    """The table of operations.md goes by what one sees, and leaves none out."""
+    trouble = (ROOT / "docs" / "operations.md").read_text().split("## Troubleshooting")[1]
+    codes = re.findall(r"^### `(\w+)`$", ERRORS.read_text(), flags=re.MULTILINE)
+    assert len(codes) > 30
+    assert [code for code in codes if f"(errors.md#{code})" not in trouble] == []

@@ -18,7 +18,8 @@ from tests.fixtures.process_gateway import PATIENCE, free_ports
 
 README = (ROOT / "README.md").read_text()
 BIN = Path(sys.executable).parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("nginx/*.md"), *ROOT.glob("bench/*.md")])
+FOLDERS = ("*.md", "docs/*.md", "nginx/*.md", "packaging/**/*.md", "bench/*.md")
+PAGES = sorted(page for folder in FOLDERS for page in ROOT.glob(folder))
 
 
 def blocks(language: str) -> list[str]:
@@ -59,7 +60,7 @@ def test_the_sdk_example_prints_the_transcript(demo_port: int) -> None:
     host = "whisper.example.org"
     assert f'base_url="https://{host}/v1"' in example
     example = example.replace(f"https://{host}/v1", f"http://127.0.0.1:{demo_port}/v1")
-    example = example.replace('api_key="unused"', f'api_key="unused", default_headers={{"Host": "{host}"}}')
+    example = example.replace('api_key="wg_..."', f'api_key="wg_...", default_headers={{"Host": "{host}"}}')
     example = example.replace("meeting.mp3", "samples/audio/en-the-meeting-is-open.wav")
     done = subprocess.run(
         [sys.executable, "-c", example], cwd=ROOT, capture_output=True, text=True, check=True, timeout=PATIENCE
