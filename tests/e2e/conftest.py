@@ -15,6 +15,8 @@ import docker
 import pytest
 from docker.models.containers import Container
 
+from tests.fixtures.attacks import Siege, besieged
+from tests.fixtures.authority import Authority, Certificate
 from tests.fixtures.process_gateway import GatewayProcess
 
 ROOT = Path(__file__).parent.parent.parent
@@ -118,3 +120,27 @@ def make_gateway(tmp_path: Path) -> Iterator[Callable[..., GatewayProcess]]:
     yield make
     for gateway in made:
         gateway.close()
+
+
+@pytest.fixture(scope="session")
+def siege(tmp_path_factory: pytest.TempPathFactory, authority: Authority, wildcard: Certificate) -> Iterator[Siege]:
+    """The front door that all attacks are tried on."""
+    with besieged(tmp_path_factory.mktemp("siege"), authority, wildcard) as siege:
+        yield siege
+
+
+@pytest.fixture(params=["asleep", "awake"])
+def besieged_engine(request: pytest.FixtureRequest, siege: Siege) -> Iterator[Siege]:
+    """The same with its engine asleep, or awake with open connections: those are other ways through the gateway.
+
+    Fails if anything reached the engine, woke it, or stands in the way of others.
+    """
+    if request.param == "awake":
+        siege.wake()
+    else:
+        siege.put_to_sleep()
+    before = siege.wakes()
+    yield siege
+    siege.assert_untouched(before)
+    if siege.awake:
+        siege.assert_serves_others()
