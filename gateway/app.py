@@ -53,7 +53,7 @@ class App:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
-        elif scope["server"] == self.admin:
+        elif self._is_admins(scope):
             scope["gateway.caller"] = ANYBODY  # the address is loopback's
             await self._control(scope, receive, send)
         elif self._portal and host_of(scope) == self._portal:
@@ -63,9 +63,13 @@ class App:
 
     def at_once(self, client: Client) -> Shortcut | None:
         """Serve this request without a task, if its engine is ready and it is that simple; see `proxy.shortcut`."""
-        if client.scope["server"] == self.admin:
+        if self._is_admins(client.scope):
             return None
         return shortcut(self._proxy, client)  # knows the engines' hostnames only: the portal is none
+
+    def _is_admins(self, scope: Message) -> bool:
+        """Whether the connection is with the admin address. A server that does not know its address is not there."""
+        return self.admin is not None and scope["server"] == self.admin
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -27,7 +27,13 @@ from gateway.callers import ANYBODY, Caller, Headers, Peer, Peers
 from gateway.clock import Clock, SystemClock
 from gateway.errors import KeyMissing, KeyRefused, ProxyNotTrusted, RateLimited, TooManyFailures
 
-WRITTEN_BY_PROXIES = frozenset({b"x-forwarded-for", b"x-real-ip", b"forwarded"})
+WRITTEN_BY_PROXIES = frozenset(
+    {
+        b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-port", b"x-forwarded-server",
+        b"x-forwarded-ssl", b"x-real-ip", b"forwarded", b"via", b"cf-connecting-ip", b"true-client-ip",
+    }
+)  # fmt: skip
+"""One of them would do, but that clients can make some proxies leave one out: by naming it in Connection."""
 LONGEST_USER = 256
 """Bytes of a user's name."""
 _NO_KEY = bytes(32)  # compared with if there is no key of an id, so that this takes as long

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -108,7 +108,7 @@ class Endpoint:
             raise plan.with_traceback(None)  # it is raised for each request with this head
         if not caller.may_use(plan.host):
             raise HostNotAllowed(f"This API key is not for {plan.host}. Use one that was made for it.")
-        if plan.foreign and caller.kind == "user":
+        if plan.foreign and _is_lent(caller, plan.engine.spec.cors):
             raise Forbidden("This came from a page of another site. If it may use the engine, name it in `cors`.")
         return plan
 
@@ -168,6 +168,14 @@ class Endpoint:
             headers += plan.grant  # so that a page can read what is wrong
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _is_lent(caller: Caller, origins: Sequence[str]) -> bool:
+    """Whether a browser lends these rights to every page: a password that it remembers, or its place on this machine.
+
+    A key is known to the page itself. Where every page may come in anyway, a place is no right.
+    """
+    return caller.kind == "user" or (caller.kind == "anybody" and "*" not in origins)
 
 
 async def _permit(headers: Headers, send: Send, identity: bytes) -> int:

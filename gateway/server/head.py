@@ -55,10 +55,14 @@ def check_head(method: str, version: str, headers: Headers) -> bool:
 def wants_tunnel(parser: httptools.HttpRequestParser, headers: Headers) -> bool:
     """Whether what follows the head is no HTTP, so that the parser has to stop. Other upgrades are ignored.
 
-    True for CONNECT too, which is refused when its head is checked. HTTP/1.0 has no upgrades (RFC 9110 section 7.8).
+    True for CONNECT too, which is refused when its head is checked. HTTP/1.0 has no upgrades (RFC 9110 section 7.8);
+    a WebSocket is asked for by GET (RFC 6455 section 4.1).
     """
-    if parser.get_method() == b"CONNECT":
+    method = parser.get_method()
+    if method == b"CONNECT":
         return True
+    if method != b"GET":
+        return False
     websocket = any(name == b"upgrade" and value.lower() == b"websocket" for name, value in headers)
     version: str = parser.get_http_version()
     return websocket and version == "1.1"
