@@ -152,6 +152,10 @@ def test_every_event_of_the_log_is_documented() -> None:
         "keys.lock",
     }  # no events
     own |= {setting.dotted for setting in settings()}
+    proxy = (ROOT / "nginx" / "docker-proxy.conf.template").read_text()
+    said_by_proxy = set(re.findall(r'"event": ?"([a-z_.]+)"', proxy))
+    assert said_by_proxy
+    events |= said_by_proxy
     assert not {event for event in events - own if f"`{event}`" not in page}
 
 
