@@ -3,8 +3,8 @@
 
     hostnames.py CONFIG DOMAIN...
 
-The gateway's list stays the only one: a new engine's hostname is in the certificate a moment later. Runs beside a copy of
-five of the gateway's files, and needs PyYAML. Exit status 1: there is none, and standard error says why.
+The gateway's list stays the only one: a new engine's hostname is in the certificate a moment later. Runs beside a copy
+of five of the gateway's files, and needs PyYAML. Exit status 1: there is none, and standard error says why.
 """
 
 from __future__ import annotations
@@ -62,17 +62,19 @@ def main(file: str, *domains: str) -> str | None:
     except NotYaml as error:
         return error.problem.printed(file)
     # Without one of its names a certificate that was good would be replaced by one that is not.
-    wrong = [problem.printed(file) for problem in document.problems if "hosts" in problem.path or "portal" in problem.path]
+    wrong = [
+        problem.printed(file) for problem in document.problems if "hosts" in problem.path or "portal" in problem.path
+    ]
     if wrong:
         return "\n".join(wrong)
     found = hostnames(document.data)
     wanted = [name for name in found if served(name, list(domains))]
     for name in found:
         if name not in wanted:
-            print(f"{name} is left out: it is not in DOMAIN ({' '.join(domains)})", file=sys.stderr)
+            sys.stderr.write(f"{name} is left out: it is not in DOMAIN ({' '.join(domains)})\n")
     if not wanted:
         return f"{file} has no hostname in DOMAIN ({' '.join(domains)}): one of the two is wrong"
-    print("\n".join(wanted))
+    sys.stdout.writelines(f"{name}\n" for name in wanted)
     return None
 
 
