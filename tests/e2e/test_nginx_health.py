@@ -1,0 +1,61 @@
+"""A monitor without a key hears whether the gateway lives, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures.authority import Authority, Certificate
+from tests.fixtures.nginx import DOMAIN, LOGIN, Front, running_front
+
+pytestmark = pytest.mark.nginx
+
+PORTAL = f"portal.{DOMAIN}"
+
+
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory: pytest.TempPathFactory, authority: Authority, wildcard: Certificate) -> Iterator[Front]:
+    folder: Path = tmp_path_factory.mktemp("health")
+    with running_front(folder, authority, wildcard, portal=PORTAL) as front:
+        yield front
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_the_portals_health_is_told_to_everybody(portal: Front, path: str) -> None:
+    with portal.nginx.client(base_url=f"https://{PORTAL}") as client:
+        assert client.get(path).status_code == 200
+
+
+def status(front: Front, host: str, path: str) -> int:
+    """What a stranger is answered. The path goes out as it is written here."""
+    with front.nginx.raw(host) as client:
+        return client.get(path, host).answer().status
+
+
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/readyz", "/x/../healthz", "/healthz/../headers", "//healthz", "/healthz?x", "/%68ealthz"]
+)
+def test_an_engines_host_asks_there_as_everywhere(portal: Front, path: str) -> None:
+    assert status(portal, f"whisper.{DOMAIN}", path) == 401
+    assert portal.gateway.engine("engine")["phase"] == "asleep"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/engines",
+        "/healthz/../api/engines",
+        "/x/../healthz",
+        "/api/engines/../../healthz",
+        "/api/engines%2f../healthz",
+    ],
+)
+def test_the_portal_tells_strangers_nothing_else(portal: Front, path: str) -> None:
+    assert status(portal, PORTAL, path) == 401
+
+
+def test_a_person_is_still_let_in(portal: Front) -> None:
+    with portal.nginx.client(base_url=f"https://{PORTAL}", auth=LOGIN) as client:
+        assert client.get("/api/engines").status_code == 200
