@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from gateway.callers import Caller, Headers, Peer, Peers
 from gateway.errors import EnginePutToSleep, EngineUnreachable, Forbidden, GatewayError, HostNotAllowed, UnknownHost
-from gateway.proxy.cors import first, granted, is_allowed, is_foreign, is_preflight, permission
+from gateway.proxy.cors import VARY, first, granted, is_allowed, is_foreign, is_preflight, permission
 from gateway.proxy.headers import identified, request_head, request_id
 from gateway.proxy.http import AnswerCut, Call, Message, Receive, Send, forward
 from gateway.proxy.pool import ConnectFailed, Pool
@@ -164,8 +164,9 @@ class Endpoint:
         status, headers, body = refusal(error, scope)
         headers.append((b"x-request-id", identity))
         plan = scope["gateway.memo"].get(self)
-        if isinstance(plan, Errand) and plan.grant is not None:
-            headers += plan.grant  # so that a page can read what is wrong
+        grant = plan.grant if isinstance(plan, Errand) else None
+        if grant is not None and grant != [VARY]:  # which grants nothing, and would tell strangers of the hostname
+            headers += grant  # so that a page can read what is wrong
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 

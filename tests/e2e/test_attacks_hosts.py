@@ -81,7 +81,8 @@ PATHS = [
     "/%2estolen", "/x/..;/stolen", "/;/stolen", "/stolen;a=b", "/stolen%00", "/stolen%0d%0aX-Remote-User:%20anna",
     "/stolen%20HTTP/1.1", "/stolen?x=/../..", "/\\stolen", "/%5cstolen", "/%252e%252e/stolen", "/stolen/%c0%ae%c0%ae/",
     "/healthz", "/healthz/stolen", "/readyz/../stolen", "/health", "/v1/../stolen",
-    "/.well-known/acme-challenge/stolen", "/.well-known/acme-challenge/../../stolen", "/.well-known/acme-challenge/..%2f..%2fstolen",
+    "/.well-known/acme-challenge/stolen", "/.well-known/acme-challenge/../../stolen",
+    "/.well-known/acme-challenge/..%2f..%2fstolen",
     "/.well-known/acme-challenge%2f..%2f..%2fstolen", "/.whisper-gateway-refused", "/.whisper-gateway-refused/stolen",
     "/%2ewhisper-gateway-refused", "/.whisper-gateway-refused?stolen", "*", "stolen", "?stolen", "#stolen", "/stolen#x",
     "http:/stolen", "http:///stolen", "https:stolen", "file:///etc/passwd", "/~root", "/.git/config", "/.htpasswd",
@@ -154,3 +155,21 @@ def test_the_place_of_challenges_shows_nothing_else_and_takes_nothing(siege: Sie
             said = drained(client.send(head(line, f"Host: {HOST}", "Content-Length: 1", "Destination: /x") + "x"))
         assert min(statuses(said)) >= 400
     assert not list((webroot / ".well-known" / "acme-challenge").iterdir())
+
+
+@pytest.mark.parametrize(
+    "lines", [(), ("Origin: https://evil.example",), (WRONG_KEY,), ("Connection: Upgrade", "Upgrade: websocket")]
+)
+@pytest.mark.parametrize("door", ["nginx", "gateway"])
+def test_a_stranger_does_not_learn_which_hostnames_there_are(
+    besieged_engine: Siege, door: str, lines: tuple[str, ...]
+) -> None:
+    """The refusals are the same to the letter, but for their ids and dates."""
+
+    def refusal(host: str) -> tuple[int, list[tuple[str, str]], bytes]:
+        with besieged_engine.at(door) as client:
+            answer = client.send(head("GET /v1/models HTTP/1.1", f"Host: {host}", *lines)).answer()
+        varying = ("x-request-id", "date")
+        return answer.status, [pair for pair in answer.headers if pair[0] not in varying], answer.body
+
+    assert refusal(HOST) == refusal(f"unlisted.{DOMAIN}") == refusal(PRIVATE)
