@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 WHISPERX_VENV := .venv-whisperx
 WHISPERX_STAMP := $(WHISPERX_VENV)/.installed
 WHISPERX_LISTS := $(addprefix engines/whisperx/,install.sh requirements.txt requirements-test.txt constraints.txt)
-CODE := gateway engines bench scripts tests
+CODE := gateway engines bench packaging scripts tests
 
 .PHONY: help
 help:  ## list the chores
