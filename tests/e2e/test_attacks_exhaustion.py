@@ -17,8 +17,8 @@ from tests.fixtures.raw_client import RawClient
 
 pytestmark = pytest.mark.nginx
 
-SOON = 2.0
-"""Seconds for a good answer, on a busy machine; without an attack it takes some milliseconds."""
+SOON = 5.0
+"""Seconds for a good answer. It takes milliseconds, but on a busy machine; what is blocked is blocked for long."""
 HALF_HEADS, TRICKLES = 500, 200
 HALF = f"POST /stolen HTTP/1.1\r\nHost: {HOST}\r\nX-A: "
 WINDOW_UPDATE, PING, CONTINUATION, PRIORITY = 8, 6, 9, 2
@@ -95,9 +95,11 @@ def test_uploads_of_a_key_that_trickle_stop_no_other(siege: Siege) -> None:
 
 
 def test_answers_that_nobody_reads_stop_nobody(siege: Siege) -> None:
-    """And are not kept in memory: the engine waits."""
-    with crowd(50, siege.at_nginx, head("GET /big?bytes=100000000 HTTP/1.1", f"Host: {HOST}", siege.limited_bearer)):
+    """And are not kept in the gateway's memory: the engine waits."""
+    memory = resident(siege)
+    with crowd(20, siege.at_nginx, head("GET /big?bytes=1000000000 HTTP/1.1", f"Host: {HOST}", siege.limited_bearer)):
         assert_prompt(siege)
+        assert resident(siege) - memory < 50_000_000
     siege.front.gateway.until("engine", serving=0, waiting=0)
 
 
@@ -184,7 +186,7 @@ def test_a_flood_of_frames_stops_nobody(siege: Siege, flood: bytes) -> None:
     before, source = siege.wakes(), siege.address()
     for _ in range(2):
         with siege.at_nginx(source, alpn="h2") as client, contextlib.suppress(OSError):
-            client.socket.settimeout(SOON)
+            client.socket.settimeout(2)
             client.send(PREFACE + frame(SETTINGS, 0, 0) + flood)
             drained(client)
     assert_prompt(siege)

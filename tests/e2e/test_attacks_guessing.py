@@ -53,7 +53,7 @@ def test_keys_are_guessed_slowly_whatever_else_changes(besieged_engine: Siege, d
     places = itertools.cycle([(HOST, "GET /stolen"), (PRIVATE, "POST /stolen"), (PORTAL, "GET /api/engines"),
                               (f"unknown.{HOST.partition('.')[2]}", "HEAD /v1/models")])  # fmt: skip
     said: Counter[str | None] = Counter()
-    for number, (host, request) in zip(range(3 * ALLOWED_KEYS), places, strict=False):
+    for number, (host, request) in zip(range(2 * ALLOWED_KEYS), places, strict=False):
         address = f"203.0.113.{number}"
         lines = [f"X-Forwarded-For: {address}", f"X-Real-IP: {address}", f"Forwarded: for={address}"]
         said[

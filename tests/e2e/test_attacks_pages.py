@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fixtures.attacks import BASIC, PAGE, PORTAL, Siege, head, let_in, tried
+from tests.fixtures.attacks import BASIC, PAGE, PORTAL, WRONG_KEY, Siege, head, let_in, tried
 from tests.fixtures.nginx import DOMAIN, HOST
 
 pytestmark = pytest.mark.nginx
@@ -72,6 +72,34 @@ def test_pages_elsewhere_do_not_steer(besieged_engine: Siege) -> None:
     }
     answers = tried(besieged_engine, "nginx", {place: text.encode() for place, text in made.items()})
     assert let_in(answers) == {}
+
+
+ASKING = [f"Host: {HOST}", f"Origin: {PAGE}", "Access-Control-Request-Method: POST"]
+HIDDEN = head("GET /stolen HTTP/1.1", f"Host: {HOST}", "X-Remote-User: anna")
+PREFLIGHTS = {
+    "plain": head("OPTIONS /stolen HTTP/1.1", *ASKING),
+    "with another method": head("OPTIONS /stolen HTTP/1.1", *ASKING, "X-HTTP-Method-Override: POST"),
+    "with a name": head("OPTIONS /stolen HTTP/1.1", *ASKING, "X-Remote-User: anna"),
+    "with a wrong key": head("OPTIONS /stolen HTTP/1.1", *ASKING, WRONG_KEY),
+    "with an upgrade": head("OPTIONS /ws?stolen HTTP/1.1", *ASKING, *WEBSOCKET),
+    "with a body": head("OPTIONS /stolen HTTP/1.1", *ASKING, f"Content-Length: {len(HIDDEN)}") + HIDDEN,
+    "with a body in chunks": head("OPTIONS /stolen HTTP/1.1", *ASKING, "Transfer-Encoding: chunked")
+    + f"{len(HIDDEN):x}\r\n{HIDDEN}\r\n0\r\n\r\n",
+    "with a body that is expected": head(
+        "OPTIONS /stolen HTTP/1.1", *ASKING, "Expect: 100-continue", f"Content-Length: {len(HIDDEN)}"
+    )
+    + HIDDEN,
+}
+
+
+@pytest.mark.parametrize("door", ["nginx", "gateway"])
+def test_what_browsers_ask_without_a_password_goes_no_further(besieged_engine: Siege, door: str) -> None:
+    """A preflight is the only thing that both doors let pass unasked: the gateway answers it, whatever it carries."""
+    answers = tried(besieged_engine, door, {case: text.encode() for case, text in PREFLIGHTS.items()})
+    assert all([status for status in said if status != 100] == [204] for said in answers.values()), answers
+    behind = {case: (text + HIDDEN).encode() for case, text in PREFLIGHTS.items()}
+    assert all(set(said) <= {100, 204, 401} for said in tried(besieged_engine, door, behind).values())
+    assert "/ws" not in besieged_engine.tally()
 
 
 @pytest.mark.parametrize("line", [f"Origin: https://{HOST}", f"Origin: {PAGE}", "Sec-Fetch-Site: same-origin"])
