@@ -28,7 +28,7 @@ def engine_table(engines: list[dict[str, Any]]) -> None:
     console.print(table)
     for engine in engines:
         if engine["failure"]:
-            console.print(f"{engine['name']} {engine['failure']}", markup=False)
+            console.print(f"{engine['name']} {engine['failure']}", markup=False, soft_wrap=True)
 
 
 def _span(seconds: float | None) -> str:

@@ -44,3 +44,8 @@ def test_a_failure_is_told_below_and_its_brackets_are_its_own(capsys: pytest.Cap
 def test_without_a_terminal_there_are_no_colours(capsys: pytest.CaptureFixture[str]) -> None:
     engine_table([row(phase="ready")])
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_failure_is_one_line_so_that_the_command_in_it_can_be_copied(capsys: pytest.CaptureFixture[str]) -> None:
+    failure = "has no container: create it with `docker compose -p a-rather-long-name-of-a-project create whisperx`"
+    assert shown(capsys, row(phase="failed", failure=failure))[-1] == ["whisper", *failure.split()]
