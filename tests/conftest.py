@@ -59,11 +59,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line("tests/whisperx runs in an environment of its own: make test-whisperx")
 
 
-NEEDS = {"docker": docker_answers, "nginx": lambda: shutil.which("nginx") is not None}
+def browser_found() -> bool:
+    return shutil.which("chromium") is not None and importlib.util.find_spec("playwright") is not None
+
+
+NEEDS = {
+    "docker": docker_answers,
+    "nginx": lambda: shutil.which("nginx") is not None,
+    "browser": browser_found,
+}
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Tests that need Docker or nginx run whenever those are there; where all must run, their absence is a failure."""
+    """Tests that need Docker and the like run wherever those are; where all must run, their absence is a failure."""
     for marker, available in NEEDS.items():
         if item.get_closest_marker(marker) and not available():
             if REQUIRE_ALL:
@@ -77,4 +85,4 @@ def anyio_backend() -> str:
 
 
 pytest.register_assert_rewrite("tests.fixtures")  # so that their failures say what was compared
-pytest_plugins = ["tests.fixtures.docker", "tests.fixtures.nginx"]
+pytest_plugins = ["tests.fixtures.docker", "tests.fixtures.nginx", "tests.fixtures.stack"]

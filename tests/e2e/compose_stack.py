@@ -71,7 +71,7 @@ class ComposeStack:
         self("build", "nginx", "gateway")
         self("--profile", "engines", "create")
         self.created = self.statuses()
-        self._install_certificate()
+        self.install_certificate()
         self("up", "--detach")
         self.up = self.statuses()
         self.until_healthy("docker-proxy", "gateway", "nginx")
@@ -132,10 +132,8 @@ class ComposeStack:
     def tls(self) -> ssl.SSLContext:
         return self._authority.context()
 
-    # inside
-
-    def _install_certificate(self) -> None:
-        """Where certbot puts it. Through a container that never runs, because nginx's own may not write there."""
+    def install_certificate(self) -> None:
+        """A new one, where certbot puts it. Through a container that never runs: nginx's own may not write there."""
         made = self._authority.issue(DOMAIN, f"*.{DOMAIN}")
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as packed:
@@ -166,7 +164,7 @@ services:
   faster-whisper:
     image: {faster}
     volumes: ["{ROOT / "samples" / "models"}:/models:ro"]
-    environment: {{WHISPER_MODEL: /models/micro-whisper}}
+    environment: {{WHISPER_MODEL: /models/micro-whisper, WHISPER_ALIASES: Systran/faster-whisper-small=micro-whisper}}
   whisperx:
     image: {STANDIN_IMAGE}
 """

@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.compose import CPU, DOMAIN, VARIABLES
 from tests.e2e.compose_stack import IMAGES, LOGIN, PATIENCE, WHISPER
 from tests.e2e.conftest import ROOT
-from tests.fixtures.stack import Shipped
+from tests.e2e.shipped import Shipped
 
 pytestmark = [pytest.mark.docker, pytest.mark.model]
 
