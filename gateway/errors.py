@@ -108,8 +108,9 @@ class HostNotAllowed(AskedWrongly):
 
 
 class ProxyNotTrusted(AskedWrongly):
-    """The request was passed on by a proxy that `gateway.trusted_proxies` does not name, to a gateway that asks nobody
-    for a key. Name the proxy there, so that strangers are asked; or set `gateway.access`.
+    """The request was passed on by a proxy (it carries Forwarded, Via, X-Forwarded-*, X-Real-IP or the like) that
+    `gateway.trusted_proxies` does not name, to a gateway that asks nobody for a key. Name the proxy there, so that
+    strangers are asked; or set `gateway.access`.
     """
 
     status, code, title = 403, "proxy_not_trusted", "The gateway was not told of the proxy in front of it"
