@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.compose_stack import LOGIN, PATIENCE, WHISPER
+from tests.e2e.compose_stack import LOGIN, PATIENCE, WHISPER, WHISPERX
 from tests.e2e.shipped import Shipped
 
 pytestmark = [pytest.mark.docker, pytest.mark.browser]
@@ -18,6 +18,10 @@ pytestmark = [pytest.mark.docker, pytest.mark.browser]
 ASK_WITH_A_WRONG_KEY = """async () => {
     const answer = await fetch('/v1/models', {headers: {Authorization: 'Bearer wg_wrong'}});
     return [answer.status, (await answer.json()).error.code];
+}"""
+ASK_ELSEWHERE = """async ([address, key]) => {
+    const answer = await fetch(address, {headers: {Authorization: `Bearer ${key}`}});
+    return [answer.status, await answer.json()];
 }"""
 ASK_FOR_MODELS = "async () => (await (await fetch('/v1/models')).json()).data.map(model => model.id)"
 TRANSCRIBE_SILENCE = """async () => {
@@ -120,6 +124,32 @@ def test_a_wrong_key_of_a_pages_program_is_an_error_and_no_dialog(visitor: Visit
     visitor.page.goto(f"https://{WHISPER}/docs")
     assert visitor.page.evaluate(ASK_WITH_A_WRONG_KEY) == [401, "invalid_api_key"]
     assert len(visitor.dialogs) == 1, "that of the page itself"
+
+
+def test_a_page_of_an_allowed_origin_uses_an_engine_with_a_key(shipped: Shipped, visitor: Visitor) -> None:
+    """Chromium first asks whether it may (a preflight), which wakes nothing; nor does a wrong key."""
+    models = f"https://{WHISPER}/v1/models"
+    visitor.page.goto(f"https://{WHISPERX}/hello")
+    shipped.sleep("whisper")
+    status, refusal = visitor.page.evaluate(ASK_ELSEWHERE, [models, "wg_wrong"])
+    assert (status, refusal["error"]["code"]) == (401, "invalid_api_key"), "which the page may read"
+    assert shipped.engine("whisper")["phase"] == "asleep"
+    with shipped.key("page", "--hosts", WHISPER) as key:
+        status, listed = visitor.page.evaluate(ASK_ELSEWHERE, [models, key])
+    assert (status, [model["id"] for model in listed["data"]]) == (200, ["micro-whisper"])
+    assert len(visitor.dialogs) == 1, "that of the page itself"
+
+
+def test_a_page_of_another_origin_does_not(shipped: Shipped, visitor: Visitor) -> None:
+    """Even with a key that is right."""
+    from playwright.sync_api import Error
+
+    visitor.page.goto(f"https://{WHISPER}/docs")
+    shipped.sleep("whisperx")
+    with shipped.key("page") as key, pytest.raises(Error, match="Failed to fetch"):
+        visitor.page.evaluate(ASK_ELSEWHERE, [f"https://{WHISPERX}/headers", key])
+    assert shipped.engine("whisperx")["phase"] == "asleep"
+    assert len(visitor.dialogs) == 1
 
 
 def test_a_wrong_password_is_asked_for_again_and_who_gives_up_reads_why(shipped: Shipped, browser: Any) -> None:

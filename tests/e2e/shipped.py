@@ -6,32 +6,41 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-from tests.e2e.compose_stack import PATIENCE, ComposeStack
+from docker.models.containers import Container
+
+from tests.e2e.compose import DOMAIN
+from tests.e2e.compose_stack import PATIENCE, WHISPERX, ComposeStack
 from tests.e2e.conftest import FASTER_IMAGE, ROOT
 from tests.fixtures.raw_client import RawClient
 
+MEETINGS = f"meetings.{DOMAIN}"
 STANDIN_SLEEPS_AFTER = "2s"
-_IDLE = "    #idle_after: 30m\n"
-"""The line of config.yaml under `whisperx`, in whose place the stand-in engine is."""
+_CHANGES = {
+    '    #cors: ["https://www.example.org"]': f'    cors: ["https://{WHISPERX}"]',
+    "    #idle_after: 30m": f"    idle_after: {STANDIN_SLEEPS_AFTER}",
+}
+"""To the shipped config.yaml: under `whisper`, and under `whisperx`, in whose place the stand-in engine is."""
 
 _CLEAR_LINE = "\x1b[2K"
 """Which compose writes before the first line, also into files."""
 
 
 class Shipped(ComposeStack):
-    """What an operator has after docs/deploy.md, and does with it. The stand-in engine falls asleep after two seconds.
+    """What an operator has after docs/deploy.md, and does with it. The stand-in engine falls asleep after two seconds,
+    and web pages that it serves may use the engine `whisper`.
 
-    certificate: the authority's, for clients that read it from a file.
+    certificate: the authority's, for clients that read it from a file. elsewhere: the name of a container that the
+    engine `meetings` is to be, and that is no part of the project; see `other_engine`.
     """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, FASTER_IMAGE)
-        text = (ROOT / "config.yaml").read_text()
-        assert text.count(_IDLE) == 1
+        self.elsewhere = f"{self.project}-elsewhere"
         config = folder / "config.yaml"
-        config.write_text(text.replace(_IDLE, f"    idle_after: {STANDIN_SLEEPS_AFTER}\n"))
-        self._variables["CONFIG"] = str(config)
+        config.write_text(_config(self.elsewhere))
+        self._variables |= {"CONFIG": str(config), "ENGINE_CONTAINERS": self.elsewhere}
         self.certificate = self._authority.certificate
 
     # the operator
@@ -78,6 +87,17 @@ class Shipped(ComposeStack):
         client.socket = context.wrap_socket(client.socket, server_hostname=host)
         return client
 
+    # another engine
+
+    @contextlib.contextmanager
+    def other_engine(self, image: str, **settings: Any) -> Iterator[Container]:
+        """Creates the container `elsewhere`, beside the project, in the network of its engines."""
+        made = self._docker.containers.create(image, name=self.elsewhere, network=f"{self.project}_engines", **settings)
+        try:
+            yield made
+        finally:
+            made.remove(force=True, v=True)
+
     # what it costs
 
     def peak(self, service: str) -> int:
@@ -88,6 +108,15 @@ class Shipped(ComposeStack):
     def temporary(self, service: str) -> int:
         """Bytes in /tmp, which is memory."""
         return int(self.run(service, "du", "--summarize", "--bytes", "/tmp", user="root").split()[0])
+
+
+def _config(elsewhere: str) -> str:
+    text = (ROOT / "config.yaml").read_text()
+    for shipped, ours in _CHANGES.items():
+        assert text.count(shipped) == 1
+        text = text.replace(shipped, ours)
+    meetings = f"{{hosts: [{MEETINGS}], docker: {{container: {elsewhere}}}, port: 8000, start_timeout: 3m}}"
+    return f"{text}  meetings: {meetings}\n"
 
 
 def until(there: Callable[[], bool], what: str) -> None:

@@ -8,22 +8,29 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
 
 from tests.e2e.compose_stack import PATIENCE, WHISPER
-from tests.e2e.shipped import Shipped
+from tests.e2e.shipped import MEETINGS, Shipped
+from tests.e2e.whisperx_container import settings
 from tests.fixtures.speech import DIALOGUE, EXACT, GOODBYE, THANKS, said, words
 from tests.unit.engines.recordings import AUDIO, encoded, spoken
 
 pytestmark = [pytest.mark.docker, pytest.mark.model]
 
+MEETING = "dialogue-fr.wav"
+
 CURL = (
     'curl -X POST https://whisper.example.org/v1/audio/transcriptions -H "Authorization: Bearer KEY" '
     "-F file=@a.mp3 -F model=Systran/faster-whisper-small -F language=fr"
 )
-"""As guides to self-hosted Whisper print it. The model's name stands for the small one here, by WHISPER_ALIASES."""
+CURL_FOR_A_MEETING = (
+    "curl -X POST https://whisperx.example.org/transcribe -F file=@a.mp3 -F model=base -F language=fr -F diarize=true"
+)
+"""As guides to self-hosted Whisper print them. The models' names stand for the small ones here, by WHISPER_ALIASES."""
 
 
 @pytest.fixture(scope="module")
@@ -100,11 +107,39 @@ def test_a_key_over_its_rate_is_a_rate_limit_error_with_a_time_to_wait(shipped: 
 
 
 def test_the_guides_curl_line_works_unchanged_but_for_host_and_key(shipped: Shipped, key: str, tmp_path: Path) -> None:
-    """What is special about this machine, its certificates and addresses, is in curl's settings and not in the line."""
     (tmp_path / "a.mp3").write_bytes(encoded("mp3", spoken(THANKS)))
-    settings = f'cacert = "{shipped.certificate}"\nconnect-to = "::127.0.0.1:{shipped.https}"\nsilent\nshow-error\n'
-    (tmp_path / ".curlrc").write_text(settings)
-    line = shlex.split(CURL.replace("whisper.example.org", WHISPER).replace("KEY", key))
-    environment = {"PATH": os.environ["PATH"], "CURL_HOME": str(tmp_path)}
-    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert words(json.loads(done.stdout)["text"]) == said(THANKS), done
+    answer = typed(shipped, tmp_path, CURL.replace("whisper.example.org", WHISPER).replace("KEY", key))
+    assert words(answer["text"]) == said(THANKS)
+
+
+def test_the_guides_curl_line_for_a_meeting_tells_its_speakers_apart(
+    shipped: Shipped, whisperx_image: str, tmp_path: Path
+) -> None:
+    """By WhisperX itself, asleep at first, in a container beside the project; with the key that the guide left out."""
+    (tmp_path / "a.mp3").write_bytes(encoded("mp3", spoken(MEETING)))
+    with (
+        shipped.other_engine(whisperx_image, **settings(tmp_path)) as engine,
+        shipped.key("meetings", "--hosts", MEETINGS) as key,
+    ):
+        line = CURL_FOR_A_MEETING.replace("whisperx.example.org", MEETINGS) + f' -H "Authorization: Bearer {key}"'
+        answer = typed(shipped, tmp_path, line)
+        assert {segment["speaker"] for segment in answer["segments"]} == {"SPEAKER_00", "SPEAKER_01"}
+        assert (answer["language"], engine.status) == ("fr", "created")
+        engine.reload()
+        assert engine.status == "running"
+        shipped.sleep("meetings")
+
+
+def typed(shipped: Shipped, folder: Path, line: str) -> Any:
+    """What curl answers to this line.
+
+    What is special about this machine, its certificates and addresses, is in curl's settings and not in the line.
+    """
+    configuration = (
+        f'cacert = "{shipped.certificate}"\nconnect-to = "::127.0.0.1:{shipped.https}"\nsilent\nshow-error\n'
+    )
+    (folder / ".curlrc").write_text(configuration)
+    environment = {"PATH": os.environ["PATH"], "CURL_HOME": str(folder)}
+    done = subprocess.run(shlex.split(line), cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
