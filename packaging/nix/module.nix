@@ -159,8 +159,8 @@ in
 
       loginRate = lib.mkOption {
         type = lib.types.str;
-        default = "5r/s";
-        description = "How many requests with a password may come from one address.";
+        default = "20r/s";
+        description = "How many requests with a password, right or wrong, may come from one address, after 200 at once.";
       };
     };
   };

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.nginx
 
 ALLOWED_KEYS = 20
 """In a minute, from one address: gateway/auth/failures.py."""
-BURST = 50
+BURST = 200
 """Passwords at once: nginx/templates/gateway.conf.template."""
 _guesses = itertools.count()
 
