@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.authority import Authority, Certificate
-from tests.fixtures.nginx import DOMAIN, LOGIN, Front, running_front
+from tests.fixtures.nginx import DOMAIN, HOST, LOGIN, Front, running_front
 
 pytestmark = pytest.mark.nginx
 
@@ -54,6 +54,19 @@ def test_an_engines_host_asks_there_as_everywhere(portal: Front, path: str) -> N
 )
 def test_the_portal_tells_strangers_nothing_else(portal: Front, path: str) -> None:
     assert status(portal, PORTAL, path) == 401
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_a_person_reaches_what_an_engine_has_there(portal: Front, path: str) -> None:
+    """Who says a name is asked for its password, at these paths too, and vouched for. This engine has nothing there."""
+    with portal.nginx.client(auth=LOGIN) as client:
+        answer = client.get(path)
+        assert (answer.status_code, answer.headers.get("x-gateway-error")) == (404, None)
+        assert portal.nginx.logged(answer.headers["x-request-id"])["user"] == LOGIN[0]
+    for host in (HOST, PORTAL):
+        with portal.nginx.client(base_url=f"https://{host}", auth=(LOGIN[0], "guessed")) as client:
+            answer = client.get(path)
+            assert (answer.status_code, answer.headers["x-gateway-error"]) == (401, "login_required")
 
 
 def test_a_person_is_still_let_in(portal: Front) -> None:
