@@ -119,6 +119,21 @@ def test_a_client_cannot_choose_its_address_its_id_or_its_hostname(nginx: Nginx)
     assert "evil" not in str({**seen, "http2-settings": []})
 
 
+OF_OTHERS = (
+    *("X-User", "X-Email", "X-Auth-Request-User", "X-Auth-Request-Email", "X-Auth-Request-Groups"),
+    *("X-Auth-Request-Preferred-Username", "X-WebAuth-User", "X-Authenticated-User", "X-Authentik-Username"),
+    "X-Authentik-Email",
+)
+"""In which other systems for logging in tell who somebody is; an engine's program may believe one."""
+
+
+@pytest.mark.parametrize("authorization", [BASIC, BEARER], ids=["a person", "a program"])
+def test_a_client_cannot_choose_who_it_is_by_names_of_other_systems(nginx: Nginx, authorization: str) -> None:
+    lines = [f"{name}: evil" for name in OF_OTHERS] + [f"{name.lower()}: evil" for name in OF_OTHERS]
+    seen = passed(nginx, authorization, *lines, *[f"{name.replace('-', '_')}: evil" for name in OF_OTHERS])
+    assert "evil" not in str(seen)
+
+
 @pytest.mark.parametrize("upgrade", ["h2c", "websocket, h2c", "WebSocket\tx", "tls/1.0", "websocket2"])
 def test_no_protocol_but_websocket_can_be_switched_to(nginx: Nginx, upgrade: str) -> None:
     seen = passed(nginx, BEARER, f"Upgrade: {upgrade}", "Connection: Upgrade, HTTP2-Settings")
