@@ -14,7 +14,8 @@ from gateway.clock import Clock
 from gateway.config import Config
 from gateway.config.schema import EngineSpec
 from gateway.control.api import control_app
-from gateway.control.guard import Asked, NearbyOnly
+from gateway.control.guard import NearbyOnly
+from gateway.control.portal import Portal
 from gateway.proxy.endpoint import Endpoint
 from gateway.proxy.http import Message, Receive, Send
 from gateway.proxy.pool import Pool
@@ -44,7 +45,8 @@ class App:
         settings = config.gateway
         self._portal = settings.portal
         self._control: Any = control_app(fleet, settings.portal)
-        self._at_portal: Any = Asked(self._control, access.peers, access.ask)
+        log_all = settings.log.requests == "all"
+        self._at_portal: Any = Portal(self._control, access.peers, access.ask, log_all=log_all)
         if settings.access == "everybody" and not settings.listen.is_loopback:
             self._at_portal = NearbyOnly(self._at_portal, access.peers)
         routes = Routes((host, engine) for engine in fleet.all for host in engine.spec.hosts)
@@ -78,6 +80,8 @@ class App:
             await stack.enter_async_context(self._access.running())
             await stack.enter_async_context(self.fleet.running())
             _log.info("gateway.started", engines=len(self.fleet.all))
+            if self.config.gateway.access == "everybody":
+                _log.warning("gateway.asks_nobody", reason="gateway.access is everybody: nobody needs a key")
             await send({"type": "lifespan.startup.complete"})
             await receive()
             if self.config.gateway.on_exit == "stop":

@@ -40,7 +40,21 @@ class Peers:
             plain = _plain(address)
             return Peer(str(plain), any(plain in network for network in networks))
 
+        @functools.lru_cache(maxsize=REMEMBERED)
+        def nearest(listed: bytes) -> str | None:
+            client = None
+            for entry in reversed(listed.split(b",")):
+                try:
+                    nearer = known(entry.strip().decode("ascii"))
+                except ValueError:
+                    break
+                client = nearer.address
+                if not nearer.trusted:
+                    break
+            return client
+
         self._known = known
+        self._nearest = nearest
 
     def of(self, address: str) -> Peer:
         """Raises ValueError for what is no IP address."""
@@ -58,17 +72,8 @@ class Peers:
         """
         if not peer.trusted:
             return peer.address
-        client = peer.address
-        listed = b",".join([value for name, value in headers if name == b"x-forwarded-for"])
-        for entry in reversed(listed.split(b",")):
-            try:
-                nearer = self._known(entry.strip().decode("ascii"))
-            except ValueError:
-                break
-            client = nearer.address
-            if not nearer.trusted:
-                break
-        return client
+        listed = [value for name, value in headers if name == b"x-forwarded-for"]
+        return self._nearest(listed[0] if len(listed) == 1 else b",".join(listed)) or peer.address
 
 
 @dataclass(frozen=True, slots=True)

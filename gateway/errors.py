@@ -46,7 +46,8 @@ from __future__ import annotations
 class GatewayError(Exception):
     """The root. `status` is the HTTP status, `code` the stable name, `title` the same for every occurrence.
 
-    retry_after: seconds after which asking again makes sense, or None.
+    retry_after: seconds after which asking again makes sense, or None. repeated: the same has been refused to the same
+    client a moment ago, and is in the log.
     """
 
     status: int = 500
@@ -57,6 +58,7 @@ class GatewayError(Exception):
         super().__init__(message)
         self.message = message
         self.retry_after = retry_after
+        self.repeated = False
 
 
 class AskedWrongly(GatewayError):

@@ -34,6 +34,8 @@ WRITTEN_BY_PROXIES = frozenset(
     }
 )  # fmt: skip
 """One of them would do, but that clients can make some proxies leave one out: by naming it in Connection."""
+PASSED_ON = Caller("anybody")
+"""Whom a trusted proxy lets pass where nobody is asked. That proxy may let everybody pass: no administrator."""
 LONGEST_USER = 256
 """Bytes of a user's name."""
 _NO_KEY = bytes(32)  # compared with if there is no key of an id, so that this takes as long
@@ -84,9 +86,9 @@ class Door:
 
         Raises KeyMissing, KeyRefused, RateLimited, TooManyFailures and ProxyNotTrusted.
         """
-        if self._open:
-            return ANYBODY
         headers: Headers = scope["headers"]
+        if self._open:
+            return ANYBODY if not peer.trusted else self._user_of(peer, headers) or PASSED_ON
         if self._open_without_keys and not self._has_keys():
             return _on_this_machine(headers)
         given = [value for name, value in headers if name == b"authorization"]
@@ -104,12 +106,16 @@ class Door:
 
     def _somebody(self, peer: Peer, headers: Headers) -> Caller:
         """The user whom a trusted proxy names. Raises KeyMissing."""
-        names = [value for name, value in headers if name == b"x-remote-user"] if peer.trusted else []
-        user = self._user(names[0]) if len(names) == 1 and len(names[0]) <= LONGEST_USER else None
+        user = self._user_of(peer, headers)
         if user is None:
+            named = peer.trusted and any(value for name, value in headers if name == b"x-remote-user")
             error = KeyMissing('Send an API key, as in "Authorization: Bearer wg_...", or log in.')
-            raise error from (Reason("the proxy's X-Remote-User is no name") if any(names) else None)
+            raise error from (Reason("the proxy's X-Remote-User is no name") if named else None)
         return user
+
+    def _user_of(self, peer: Peer, headers: Headers) -> Caller | None:
+        names = [value for name, value in headers if name == b"x-remote-user"] if peer.trusted else []
+        return self._user(names[0]) if len(names) == 1 and len(names[0]) <= LONGEST_USER else None
 
     def _holder(self, token: bytes, peer: Peer, headers: Headers) -> Caller:
         """Who holds the key with this token. Raises KeyRefused, RateLimited and TooManyFailures."""
@@ -142,8 +148,9 @@ class Door:
 
     def _check_failures(self, client: str, digest: bytes | None, now: float) -> None:
         if wait := self._failures.wait(client, digest, now):
-            text = "Too many wrong API keys came from this address."
-            raise TooManyFailures(text, retry_after=wait) from Reason(f"wrong keys from {client}")
+            error = TooManyFailures("Too many wrong API keys came from this address.", retry_after=wait)
+            error.repeated = not self._failures.is_news(client, now)
+            raise error from Reason(f"wrong keys from {client}, which is not listened to for a while")
 
 
 def _on_this_machine(headers: Headers) -> Caller:

@@ -30,6 +30,7 @@ class Failures:
         self._remembered = remembered
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
         self._good: OrderedDict[tuple[str, bytes], None] = OrderedDict()
+        self._told: OrderedDict[str, float] = OrderedDict()
 
     def wait(self, address: str, digest: bytes | None, now: float) -> float:
         """Seconds until a token with this digest is looked at, if it comes from there; 0 if it is now.
@@ -42,6 +43,16 @@ class Failures:
             return 0.0
         wait = bucket.wait(now)
         return 0.0 if wait and digest and (origin, digest) in self._good else wait
+
+    def is_news(self, address: str, now: float) -> bool:
+        """Whether the log is to hear that nobody listens to this address: not more than once in the rate's time."""
+        origin = origin_of(address)
+        told = self._told.get(origin)
+        if told is not None and now - told < self._rate.per:
+            return False
+        self._told[origin] = now
+        _make_youngest(self._told, origin, self._remembered)
+        return True
 
     def failed(self, address: str, now: float) -> None:
         """A wrong key came from there."""

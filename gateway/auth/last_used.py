@@ -69,7 +69,8 @@ class LastUsed:
         except KeyTrouble as trouble:
             _log.warning("keys.use_unknown", reason=str(trouble))
             return {}
-        return {key_id: when.timestamp() for key_id, when in found.items()}
+        # A file may say anything, but no key was used in the year 1, or 9999.
+        return {key_id: when.timestamp() for key_id, when in found.items() if 1970 < when.year < 3000}
 
     async def _keep(self) -> None:
         while True:
@@ -85,7 +86,7 @@ class LastUsed:
         except asyncio.CancelledError:
             self._noted.set()  # the thread goes on, but nobody hears how it ended: once more, at the end
             raise
-        except (OSError, RuntimeError) as error:  # the latter: no thread could be started
+        except Exception as error:  # whatever it is, requests are served on
             self._complain(error)
         else:
             self._failing = False
@@ -94,7 +95,7 @@ class LastUsed:
         """Without a thread: there may be none left to have, and nobody waits any more."""
         try:
             self._save(self._times)
-        except OSError as error:
+        except Exception as error:
             self._complain(error)
 
     def _complain(self, error: Exception) -> None:

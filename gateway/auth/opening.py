@@ -10,11 +10,14 @@ from gateway.auth.keys import KeyState
 from gateway.config.schema import GatewaySettings
 
 
-def problem_with_opening(file: Path, settings: GatewaySettings) -> str | None:
+def problem_with_opening(file: Path, settings: GatewaySettings, *, for_sure: bool = True) -> str | None:
     """Why the gateway must not start with these settings and the keys there are, in one line; None if it may.
 
-    file: where the settings were read from.
+    file: where the settings were read from. for_sure: also if the keys cannot be read where they change nothing;
+    whoever only checks the settings need not be allowed to.
     """
+    if not for_sure and objection(settings, 0) is None:
+        return None
     try:
         keys, _ = KeyFile(settings.state_dir).read()
     except KeyTrouble as trouble:

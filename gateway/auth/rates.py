@@ -1,7 +1,7 @@
 """How often something may happen: "60/m" is sixty at once, and then one a second.
 
-A bucket is kept as one number, the moment at which it will be full again (the "generic cell rate algorithm"): no timer
-fills it, and one that nobody uses costs nothing.
+A bucket is two numbers, what was left and when: no timer fills it, and one that nobody uses costs nothing. What is left
+is counted in requests, so that those that come at once are counted exactly, however long the machine has been up.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ _WELL_FORMED = re.compile(r"([0-9]{1,6})/([smhd])")
 _LIKELY = re.compile(r"\s*([0-9]{1,6})\s*(?:[a-z]+\s*)?(?:/|per|a|an|each|every)?\s*([smhd])[a-z]*\s*", re.IGNORECASE)
 MOST = 100_000
 """Requests in a unit of time; more is no limit."""
+ENOUGH = 0.999
+"""Of one: after years of uptime a clock is that coarse, which must not cost anybody who waits as told a place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +62,26 @@ def parse_rate(text: str) -> Rate:
 class Bucket:
     """What is left of a rate. Times are seconds on a clock that never steps."""
 
-    __slots__ = ("_full_at", "_interval", "_slack", "rate")
+    __slots__ = ("_at", "_left", "_speed", "rate")
 
     def __init__(self, rate: Rate) -> None:
         self.rate = rate
-        self._interval = rate.per / rate.count
-        # A hundredth of an interval more: sums of fractions must not cost the last of `count` its place.
-        self._slack = rate.per - self._interval * 0.99
-        self._full_at = 0.0
+        self._speed = rate.count / rate.per
+        self._left = float(rate.count)  # at the time `_at`
+        self._at = 0.0
 
     def wait(self, now: float) -> float:
         """Seconds until the next one may be taken; 0 if that is now."""
-        return max(0.0, self._full_at - now - self._slack)
+        left = self._left_at(now)
+        return 0.0 if left >= ENOUGH else (1 - left) / self._speed
 
     def take(self, now: float) -> float:
         """Take one, and return 0; or, if there is none, take nothing and return the seconds until there is."""
-        full_at = max(self._full_at, now)
-        wait = full_at - now - self._slack
-        if wait > 0:
-            return wait
-        self._full_at = full_at + self._interval
+        left = self._left_at(now)
+        if left < ENOUGH:
+            return (1 - left) / self._speed
+        self._left, self._at = left - 1, now
         return 0.0
+
+    def _left_at(self, now: float) -> float:
+        return min(float(self.rate.count), self._left + max(0.0, now - self._at) * self._speed)

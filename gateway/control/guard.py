@@ -4,24 +4,23 @@ A page on any site can make a browser send a request to a loopback address, by i
 or under a name of its own that it lets point there (DNS rebinding). Browsers say in Sec-Fetch-Site and Origin where a
 request comes from, and in Host which name was used.
 
-Without a browser, anybody can write the portal's hostname into a request. There callers are asked who they are; where
-the configuration lets everybody in, the control API is for this machine and for trusted proxies all the same.
+Without a browser, anybody can write the portal's hostname into a request. There callers are asked who they are, see
+`portal`; where the configuration lets everybody in, the control API is for this machine and for trusted proxies all the
+same.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.callers import NOBODY, Caller, Peer, Peers
+from gateway.callers import NOBODY, Peer, Peers
 from gateway.errors import Forbidden, GatewayError
 from gateway.proxy.routing import host_of, normal_host
 from gateway.refusals import refusal
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-PUBLIC = frozenset({"/healthz", "/readyz"})
 
 
 class Guard:
@@ -33,7 +32,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (error := self._objection(scope)):
-            await _refuse(error, scope, send)
+            await refuse(error, scope, send)
             return
         await self._app(scope, receive, send)
 
@@ -52,27 +51,6 @@ class Guard:
         return None
 
 
-class Asked:
-    """Middleware: asks who is calling, refuses those who are not let in, and says it in `scope["gateway.caller"]`.
-
-    Health is told to everybody: it says nothing.
-    """
-
-    def __init__(self, app: ASGIApp, peers: Peers, door: Callable[[Scope, Peer], Caller]) -> None:
-        self._app = app
-        self._peers = peers
-        self._door = door
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in PUBLIC:
-            try:
-                self._door(scope, self._peers.at(scope["client"]))
-            except GatewayError as error:
-                await _refuse(error, scope, send)
-                return
-        await self._app(scope, receive, send)
-
-
 class NearbyOnly:
     """Middleware: refuses with 403 whoever is neither on this machine nor one of the trusted networks."""
 
@@ -84,7 +62,7 @@ class NearbyOnly:
         peer = self._peers.at(scope["client"]) if scope["type"] == "http" else NOBODY
         if scope["type"] == "http" and not (peer.trusted or _is_loopback(peer)):
             text = "The control API is for this machine, and for proxies named in `gateway.trusted_proxies`."
-            await _refuse(Forbidden(text), scope, send)
+            await refuse(Forbidden(text), scope, send)
             return
         await self._app(scope, receive, send)
 
@@ -93,7 +71,8 @@ def _is_loopback(peer: Peer) -> bool:
     return peer is not NOBODY and ipaddress.ip_address(peer.address).is_loopback
 
 
-async def _refuse(error: GatewayError, scope: Scope, send: Send) -> None:
+async def refuse(error: GatewayError, scope: Scope, send: Send) -> None:
+    """Say no, in the caller's dialect."""
     status, headers, body = refusal(error, dict(scope))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

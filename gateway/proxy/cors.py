@@ -73,11 +73,18 @@ def replaced(headers: Headers, grant: Headers) -> Headers:
 
 
 def is_foreign(method: str, headers: Headers, host: str, origins: Sequence[str], *, upgrade: bool) -> bool:
-    """Whether a page that is neither the engine's own nor an allowed one sends this, and it is more than a look."""
-    if method in SAFE and not upgrade:
-        return False
+    """Whether a page that is neither the engine's own nor an allowed one sends this by itself, not by a link.
+
+    Safe methods count only if the browser says that another site's page wants them for a part of itself, such as an
+    image: that would wake an engine, and keep it awake.
+    """
     origin = first(headers, b"origin")
+    named = origin is not None and origin.decode("latin-1").lower() in origins  # "*" lets in pages that log nobody in
+    if named:
+        return False
+    if method in SAFE and not upgrade:
+        elsewhere = first(headers, b"sec-fetch-site") == b"cross-site"
+        return elsewhere and first(headers, b"sec-fetch-mode") != b"navigate"
     if origin is not None:
-        named = origin.decode("latin-1").lower() in origins  # "*" lets pages in that log nobody in
-        return not named and normal_host(origin.partition(b"://")[2]) != host
+        return normal_host(origin.partition(b"://")[2]) != host
     return (first(headers, b"sec-fetch-site") or b"none") not in OWN_PAGES

@@ -77,7 +77,7 @@ class Endpoint:
         try:
             record.status = await work
         except GatewayError as error:
-            record.failed(error.code, str(error.__cause__ or error), error.status)
+            record.refused(error)
             await self._refuse(error, scope, send, record.identity)
         except AnswerCut as cut:
             record.failed("answer_cut", f"the engine {cut}", cut.status)

@@ -25,7 +25,15 @@ HOP_BY_HOP = frozenset(
     }
 )  # fmt: skip
 
-FROM_PROXIES = frozenset({b"forwarded", b"x-real-ip", b"x-remote-user", b"remote-user", b"x-request-id"})
+FROM_PROXIES = frozenset(
+    {
+        b"forwarded", b"x-real-ip", b"x-remote-user", b"remote-user", b"x-request-id",
+        # by which other proxies say who has logged in; some engines believe them
+        b"x-user", b"x-email", b"x-webauth-user", b"x-authenticated-user", b"x-authentik-username",
+        b"x-authentik-email",
+        b"x-auth-request-user", b"x-auth-request-email", b"x-auth-request-groups", b"x-auth-request-preferred-username",
+    }
+)  # fmt: skip
 """Believed from trusted proxies only, beside those below."""
 
 _FORWARDED = frozenset({b"for", b"proto", b"host", b"port", b"prefix"})

@@ -8,8 +8,11 @@ from typing import Any
 import structlog
 
 from gateway.callers import Caller, Peer
+from gateway.errors import GatewayError
 from gateway.proxy.pool import ConnectFailed
 
+LONGEST_PATH = 200
+"""Characters of a path in the log, as in the engines'."""
 _log = structlog.get_logger()
 
 
@@ -21,8 +24,8 @@ class Record:
     """
 
     __slots__ = (
-        "_arrived", "_error", "_reason", "_reconnects", "_waited", "caller", "engine", "identity", "peer", "scope",
-        "status",
+        "_arrived", "_error", "_reason", "_reconnects", "_repeated", "_waited", "caller", "engine", "identity", "peer",
+        "scope", "status",
     )  # fmt: skip
 
     def __init__(self, scope: dict[str, Any], peer: Peer, identity: bytes) -> None:
@@ -35,6 +38,7 @@ class Record:
         self._reconnects = 0
         self._error: str | None = None
         self._reason: str | None = None
+        self._repeated = False
         self.engine: str | None = None
         self.status: int | None = None
 
@@ -55,15 +59,22 @@ class Record:
         self._reason = reason or self._reason
         self.status = status or self.status
 
+    def refused(self, error: GatewayError) -> None:
+        """By the gateway itself. What is refused again and again is told in the log once."""
+        self.failed(error.code, str(error.__cause__ or error), error.status)
+        self._repeated = error.repeated
+
     def write(self, client: str) -> None:
         """client: the address that the request came from, as far as trusted proxies tell."""
+        if self._repeated:
+            return
         facts: dict[str, Any] = {
             "engine": self.engine,
             "request_id": self.identity.decode(),
             "client": client,
             **self._who(),
             "method": self.scope["method"],
-            "path": self.scope["raw_path"].decode(),  # as it came: an escaped control character stays one
+            "path": _cut(self.scope["raw_path"].decode()),  # as it came: an escaped control character stays one
             "status": self.status,
             "waited": None if self._waited is None else round(self._waited, 4),
             "took": round(time.monotonic() - self._arrived, 4),
@@ -80,3 +91,8 @@ class Record:
     def _who(self) -> dict[str, str | None]:
         """`user` or `key`, with its name."""
         return {} if self.caller is None or self.caller.kind == "anybody" else {self.caller.kind: self.caller.name}
+
+
+def _cut(path: str) -> str:
+    """No stranger may fill the log with one request."""
+    return path if len(path) <= LONGEST_PATH else f"{path[:LONGEST_PATH]}…"

@@ -23,7 +23,7 @@ class Scopes:
 
     The last head is remembered, because most clients send the same one again and again: what follows from it alone is
     found out once. An application may do likewise, in `scope["gateway.memo"]`: requests with the same head on the same
-    connection share that dict.
+    connection share that dict. The same, that is, but for the value of X-Request-ID, which proxies make anew for each.
 
     client: the other end's (host, port), if it is known.
     """
@@ -42,10 +42,10 @@ class Scopes:
 
         headers: names in lower case. Raises BadRequestFraming and HeadTooLarge.
         """
-        request = (parser.get_method(), parser.get_http_version(), url, headers)
+        request = (parser.get_method(), parser.get_http_version(), url, _without_id(headers))
         if request != self._last:
             self._scope, self._has_body = self._read(parser, url, headers)
-            self._last = (*request[:3], headers.copy())
+            self._last = request
         scope = self._scope.copy()
         scope["headers"] = headers
         scope["state"] = self._state.copy()
@@ -78,3 +78,11 @@ class Scopes:
             "gateway.memo": {},
         }
         return scope, has_body
+
+
+def _without_id(headers: Headers) -> Headers:
+    """A copy with an empty X-Request-ID in the place of one that is there."""
+    return [pair if pair[0] != b"x-request-id" else _ID for pair in headers]
+
+
+_ID = (b"x-request-id", b"")

@@ -242,7 +242,120 @@ def test_the_remembered_password_does_not_serve_other_pages(proxied: Gateway) ->
     assert asked(proxied, "/sum", method="POST", headers=own).status_code == 200
 
 
+# while the engine is awake, on a connection that has served others: the short way
+
+
+def served(standin: StandIn) -> int:
+    """Requests that have reached the engine."""
+    return sum(httpx.get(f"{standin.url}/stats").json()["requests"].values())
+
+
+FORGERIES: dict[str, tuple[str, ...]] = {
+    "nothing": (),
+    "a wrong key": ("Authorization: Bearer wrong",),
+    "a name": ("X-Remote-User: anna",),
+    "a password": ("Authorization: Basic YW5uYTpzZWNyZXQ=",),
+}
+
+
+@pytest.mark.parametrize("lines", FORGERIES.values(), ids=FORGERIES)
+@pytest.mark.parametrize("between", ["", "own"])
+def test_a_stranger_behind_a_caller_on_its_connection_stays_a_stranger(
+    gateway: Gateway, folder: Path, standin: StandIn, lines: tuple[str, ...], between: str
+) -> None:
+    """As behind a proxy, which sends everybody's requests over the same connections."""
+    key = f"Authorization: Bearer {make_key(folder)}"
+    with gateway.raw() as raw:
+        assert [raw.get("/hello", "whisper.test", key).answer().status for _ in range(3)] == [200] * 3
+        before = served(standin)
+        assert [raw.get("/hello", "whisper.test", *lines).answer().status for _ in range(2)] == [401, 401]
+        if between:
+            assert raw.get("/hello", "whisper.test", key).answer().status == 200
+            before += 1
+        assert raw.get("/hello", "whisper.test", *lines).answer().status == 401
+        assert served(standin) == before
+
+
+def test_a_preflight_does_not_reach_an_engine_that_is_awake(gateway: Gateway, folder: Path, standin: StandIn) -> None:
+    key = f"Authorization: Bearer {make_key(folder)}"
+    asking = (f"Origin: {PAGE}", "Access-Control-Request-Method: POST")
+    with gateway.raw() as raw:
+        assert [raw.get("/hello", "whisper.test", key).answer().status for _ in range(2)] == [200, 200]
+        before = served(standin)
+        for _ in range(2):
+            raw.send("\r\n".join(["OPTIONS /headers HTTP/1.1", "Host: whisper.test", *asking, "", ""]))
+            assert raw.answer("OPTIONS").status == 204
+        assert served(standin) == before
+
+
+def test_a_new_request_id_is_a_new_request_all_the_same(proxied: Gateway) -> None:
+    """What follows from a head is remembered but for the id: that goes to the engine, and to whom it belongs."""
+    with proxied.raw() as raw:
+        for number in range(3):
+            answer = raw.get("/headers", "whisper.test", "X-Remote-User: anna", f"X-Request-ID: id-{number}").answer()
+            assert answer.get("x-request-id") == f"id-{number}"
+            assert dict(json.loads(answer.body)["headers"])["x-request-id"] == f"id-{number}"
+        assert raw.get("/hello", "whisper.test", "X-Request-ID: id-9").answer().status == 401
+
+
+# the log
+
+
+def test_the_log_tells_the_client_that_the_proxy_tells(standin: StandIn, folder: Path) -> None:
+    settings = {"trusted_proxies": ["127.0.0.1"], "state_dir": str(folder), "log": {"requests": "all"}}
+    with running_gateway({"whisper": Engine(standin.port)}, **settings) as gateway:
+        asked(gateway, headers=PROXIED)
+        gateway.until(lambda: bool(gateway.events("request.done")))
+        entry = gateway.events("request.done")[0]
+    assert (entry["user"], entry["client"]) == ("anna", "203.0.113.7")
+
+
+def test_a_stranger_cannot_fill_the_log(gateway: Gateway) -> None:
+    """Neither with long paths, nor with keys that are not looked at any more."""
+    for number in range(40):
+        asked(gateway, f"/{'x' * 5000}", headers=bearer(f"guess{number}"))
+    refused = gateway.events("request.ended")
+    assert 20 <= len([entry for entry in refused if entry["error"] == "invalid_api_key"]) <= 22
+    assert len([entry for entry in refused if entry["error"] == "too_many_failures"]) == 1
+    assert max(len(json.dumps(entry, default=str)) for entry in refused) < 1000
+
+
 # the portal
+
+
+def test_what_is_done_at_the_portal_can_be_looked_up(proxied: Gateway) -> None:
+    root = {**PROXIED, "x-remote-user": "root", "x-request-id": "mine"}
+    answers = [
+        asked(proxied, "/api/engines", PORTAL, headers=root),
+        asked(proxied, "/api/engines/whisper/sleep", PORTAL, method="POST", headers=root),
+        asked(proxied, "/api/engines/whisper/logs", PORTAL, headers=root),
+        asked(proxied, "/api/engines/whisper/logs", PORTAL, headers=PROXIED),
+        asked(proxied, "/api/engines", PORTAL, headers=bearer("wrong")),
+        asked(proxied, "/api/nothing", PORTAL, headers=root),
+    ]
+    assert all(answer.headers.get("x-request-id") for answer in answers)
+    done, ended = proxied.events("request.done"), proxied.events("request.ended")
+    assert [(entry["user"], entry["method"], entry["path"], entry["client"]) for entry in done] == [
+        ("root", "POST", "/api/engines/whisper/sleep", "203.0.113.7"),
+        ("root", "GET", "/api/engines/whisper/logs", "203.0.113.7"),
+    ]
+    assert done[0]["request_id"] == "mine"
+    assert [(entry.get("user"), entry["error"]) for entry in ended] == [
+        ("anna", "forbidden"), (None, "invalid_api_key"), ("root", "unknown_path"),
+    ]  # fmt: skip
+    assert "not a key" in ended[1]["reason"]
+
+
+def test_where_nobody_is_asked_who_comes_through_a_proxy_does_not_steer(standin: StandIn) -> None:
+    """That proxy may let every program pass unasked, as ours does."""
+    settings = {"access": "everybody", "trusted_proxies": ["127.0.0.1"], "portal": PORTAL, "admins": ["root"]}
+    with running_gateway({"whisper": Engine(standin.port)}, **settings) as gateway:
+        wake = "/api/engines/whisper/wake"
+        assert asked(gateway, "/hello", headers=bearer("anything")).status_code == 200
+        assert code(asked(gateway, wake, PORTAL, method="POST", headers=bearer("anything"))) == (403, "forbidden")
+        root = {**PROXIED, "x-remote-user": "root"}
+        assert asked(gateway, wake, PORTAL, method="POST", headers=root).status_code in (200, 202)
+        assert gateway.events("gateway.asks_nobody")
 
 
 def test_only_administrators_steer(gateway: Gateway, folder: Path) -> None:

@@ -122,3 +122,12 @@ def test_damaged_keys_are_told_before_anything_opens(good: Path) -> None:
     assert result.exit_code == 2
     assert "keys.json is damaged" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_check_looks_at_the_keys_only_where_they_matter(good: Path) -> None:
+    """Whoever checks a file may be somebody who may not read them."""
+    (good.parent / "state").mkdir()
+    (good.parent / "state" / "keys.json").write_text("{")
+    assert run("check", "--config", str(good)).exit_code == 0
+    good.write_text(good.read_text().replace("gateway:\n", "gateway:\n  listen: 0.0.0.0:8890\n"))
+    assert run("check", "--config", str(good)).exit_code == 2

@@ -123,6 +123,14 @@ async def test_a_clock_that_was_put_back_is_believed(tmp_path: Path, clock: Fake
     assert read_last_used(tmp_path) == {"a": NOON}
 
 
+@pytest.mark.parametrize("when", ["9999-12-31T23:59:59-23:00", "0001-01-01T00:00:00+23:00", "1969-01-01T00:00:00Z"])
+async def test_a_time_that_cannot_be_is_forgotten(used: LastUsed, tmp_path: Path, when: str) -> None:
+    (tmp_path / "keys-used.json").write_text(json.dumps({"old": when, "older": "2025-05-05T05:05:05Z"}))
+    async with used.running():
+        used.note("a")
+    assert sorted(read_last_used(tmp_path)) == ["a", "older"]
+
+
 @pytest.mark.parametrize("content", [b"", b"rubbish", b'{"a": 5, "b": []}', b"[" * 100_000, b"\xff"])
 async def test_a_damaged_file_is_told_and_written_anew(used: LastUsed, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "keys-used.json"

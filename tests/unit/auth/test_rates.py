@@ -69,7 +69,14 @@ def test_looking_takes_nothing() -> None:
 RATES = st.builds(Rate, st.integers(1, 2000), st.sampled_from("smhd"))
 
 
-@given(RATES, st.floats(0, 1e8))
+@pytest.mark.parametrize("now", [0.0, 1e5, 1e7, 33554432.0, 3.2e7, 1e9])
+@pytest.mark.parametrize("rate", [Rate(1819, "s"), Rate(100_000, "s"), Rate(100_000, "d")])
+def test_the_count_is_exact_after_years_of_uptime(rate: Rate, now: float) -> None:
+    bucket = Bucket(rate)
+    assert sum(bucket.take(now) == 0 for _ in range(rate.count + 100)) == rate.count
+
+
+@given(RATES, st.floats(0, 1e9))
 def test_exactly_as_many_as_the_rate_says_may_come_at_once(rate: Rate, now: float) -> None:
     bucket = Bucket(rate)
     taken = sum(bucket.take(now) == 0 for _ in range(rate.count + 10))

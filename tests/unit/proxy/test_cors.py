@@ -45,6 +45,7 @@ def test_pages_of_all_origins_come_without_the_browsers_password() -> None:
     answer = dict(granted(("*",), asking(b"https://anywhere.test")))
     assert answer[b"access-control-allow-origin"] == b"*"
     assert b"access-control-allow-credentials" not in answer
+    assert b"access-control-allow-credentials" not in dict(permission(("*",), asking(b"https://anywhere.test")))
 
 
 def test_an_unlisted_page_is_granted_nothing_and_caches_know_why() -> None:
@@ -65,7 +66,11 @@ def test_the_engines_own_word_gives_way() -> None:
         ("POST", [(b"origin", b"null")], False, True),
         ("DELETE", [(b"origin", b"https://evil.test")], False, True),
         ("GET", [(b"origin", b"https://evil.test")], True, True),  # a WebSocket, whose answers any page may read
-        ("GET", [(b"origin", b"https://evil.test")], False, False),  # only a look, whose answer the page cannot read
+        ("GET", [(b"origin", b"https://evil.test")], False, False),  # by what browser?
+        ("GET", [(b"sec-fetch-site", b"cross-site"), (b"sec-fetch-mode", b"no-cors")], False, True),  # an image
+        ("GET", [(b"sec-fetch-site", b"cross-site"), (b"sec-fetch-mode", b"navigate")], False, False),  # a link
+        ("GET", [(b"sec-fetch-site", b"same-site"), (b"sec-fetch-mode", b"no-cors")], False, False),
+        ("GET", [(b"origin", PAGE), (b"sec-fetch-site", b"cross-site"), (b"sec-fetch-mode", b"cors")], False, False),
         ("POST", [(b"sec-fetch-site", b"cross-site")], False, True),
         ("POST", [(b"sec-fetch-site", b"same-site")], False, True),
         ("POST", [(b"sec-fetch-site", b"same-origin")], False, False),
@@ -77,7 +82,10 @@ def test_the_engines_own_word_gives_way() -> None:
     ],
 )
 def test_a_page_that_may_not_use_the_engine_is_foreign_when_it_does_something(
-    method: str, headers: Headers, upgrade: bool, foreign: bool  # noqa: FBT001 - a table's columns
+    method: str,
+    headers: Headers,
+    upgrade: bool,
+    foreign: bool,  # noqa: FBT001 - a table's columns
 ) -> None:
     assert is_foreign(method, headers, HOST, ORIGINS, upgrade=upgrade) is foreign
 
