@@ -35,6 +35,7 @@ class Figure:
 FIGURES: dict[str, Figure] = {
     "cold": Figure(cold.measure, [containers.require], gateway=True, docker=True, mirrored=False),
     "warm": Figure(warm.measure, [warm.require, nginx.program], gateway=True),
+    "keys": Figure(warm.measure_keys, [warm.require], gateway=True, mirrored=False),
     "latency": Figure(latency.measure, gateway=True),
     "upload": Figure(upload.measure, [nginx.program], gateway=True),
     "memory": Figure(memory.measure, gateway=True),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack, contextmanager
@@ -56,11 +57,15 @@ class Door(Protocol):
 
 @dataclass(frozen=True)
 class Stage:
-    """Three ways to the same backend. `nginx` is None where a figure did not ask for it."""
+    """Three ways to the same backend. `nginx` is None where a figure did not ask for it.
+
+    fields: lines that a request's head needs, so that the gateway lets it in.
+    """
 
     direct: int
     gateway: Door
     nginx: Nginx | None
+    fields: tuple[str, ...] = ()
 
     @property
     def reference(self) -> Nginx:
@@ -77,6 +82,7 @@ class Gateway:
         folder.mkdir()
         config = folder / "config.yaml"
         config.write_text(json.dumps(self._config(folder, engine), indent=2))  # JSON is YAML
+        self._program, self._file = str(options.gateway), str(config)
         command = [str(options.gateway), "serve", "--config", str(config)]
         self._child = stack.enter_context(Child("the gateway", command, folder / "gateway.log"))
         self._child.wait_for(lambda: accepts(self.port) and self._says_ready(), 30, "the gateway to be ready")
@@ -92,6 +98,12 @@ class Gateway:
             },
             "engines": {"bench": {"hosts": [client.HOST], "idle_after": "never", **engine}},
         }
+
+    def make_key(self) -> str:
+        """An API key; from now on every request needs one."""
+        command = [self._program, "keys", "create", "--name", "bench", "--config", self._file]
+        made = subprocess.run(command, capture_output=True, check=True)
+        return made.stdout.decode().strip()
 
     @property
     def pids(self) -> list[int]:
@@ -119,10 +131,11 @@ class Gateway:
 
 
 @contextmanager
-def stage(options: Options, *, nginx: bool = False, wake: bool = True) -> Iterator[Stage]:
+def stage(options: Options, *, nginx: bool = False, wake: bool = True, key: bool = False) -> Iterator[Stage]:
     """A gateway with the backend as its process engine; on request also nginx in front of the same backend.
 
     wake: have one small request served through every door, so that the engine runs and all code is loaded.
+    key: the gateway asks for an API key.
     """
     with scratch() as folder, ExitStack() as stack:
         port, pid_file = free_port(), folder / "backend.pid"
@@ -135,9 +148,10 @@ def stage(options: Options, *, nginx: bool = False, wake: bool = True) -> Iterat
         else:
             engine = {"process": {"command": command}, "port": port, "start_timeout": "20s"}
             door = Gateway(stack, folder / "gateway", options, engine)
+        fields = (f"Authorization: Bearer {door.make_key()}",) if key and isinstance(door, Gateway) else ()
         if wake:
-            check_small(door.port)
-        set_up = Stage(port, door, Nginx(stack, folder / "nginx", port) if nginx else None)
+            check_small(door.port, *fields)
+        set_up = Stage(port, door, Nginx(stack, folder / "nginx", port) if nginx else None, fields)
         if set_up.nginx:
             check_small(set_up.nginx.port)
         yield set_up
@@ -150,9 +164,9 @@ def scratch() -> Iterator[Path]:
         yield Path(name)
 
 
-def check_small(port: int) -> None:
-    """Raises BenchError unless the small request gets the backend's answer, byte for byte."""
-    answer = client.ask(port, client.head("GET", "/small"))
+def check_small(port: int, *fields: str) -> None:
+    """Raises BenchError unless the small request gets the backend's answer, byte for byte. fields: more of its head."""
+    answer = client.ask(port, client.head("GET", "/small", *fields))
     if answer.body != backend.SMALL_BODY:
         raise BenchError(f"the small request got another body: {answer.body[:100]!r}")
 

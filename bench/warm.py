@@ -73,9 +73,32 @@ def _row(set_up: Stage, connections: int, rounds: int) -> Row:
     )
 
 
-def _wrk(port: int, connections: int, pids: Sequence[int] = ()) -> Load:
+def measure_keys(options: Options) -> list[Row]:
+    """The same with an API key, at a gateway that asks for one, against a gateway that asks nobody."""
+    with stage(options) as plain, stage(options, key=True) as keyed:
+        ways = {
+            "key": partial(_wrk, keyed.gateway.port, 32, keyed.gateway.pids, keyed.fields),
+            "open": partial(_wrk, plain.gateway.port, 32, plain.gateway.pids),
+        }
+        for load in ways.values():
+            load()  # fills connection pools and caches
+        results = list(interleaved(options.rounds_or(_ROUNDS[32]), ways))
+    cpu = {way: statistics.median(result[way].cpu for result in results) for way in ways}
+    return [
+        Row(
+            "warm requests/s with an API key, 32 connections",
+            [result["key"].rate / result["open"].rate for result in results],
+            "",
+            "without",
+            note=f"processor time per request: with a key {cpu['key']:.0f} µs, without {cpu['open']:.0f} µs",
+        )
+    ]
+
+
+def _wrk(port: int, connections: int, pids: Sequence[int] = (), fields: Sequence[str] = ()) -> Load:
     """Loads one route. Raises BenchError if any answer was not 2xx or any connection failed."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{_SECONDS}s", "-H", f"Host: {client.HOST}"]
+    command += [word for field in fields for word in ("-H", field)]
     before = sum(procfs.cpu_seconds(pid) for pid in pids)
     done = subprocess.run(
         [*command, f"http://127.0.0.1:{port}/small"], capture_output=True, text=True, check=False, timeout=_SECONDS + 15
