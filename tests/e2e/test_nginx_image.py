@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 import subprocess
@@ -24,6 +25,7 @@ from tests.fixtures.process_gateway import PATIENCE
 
 pytestmark = pytest.mark.docker
 
+END = "-----END CERTIFICATE-----\n"
 IMAGE = "whisper-gateway-test/nginx"
 HARDENED: dict[str, Any] = {
     "read_only": True,
@@ -87,9 +89,11 @@ def image() -> str:
     return IMAGE
 
 
-@pytest.fixture
-def machine(image: str, authority: Authority) -> Iterator[Machine]:
-    """A fresh one: nothing but the name of the domain is known."""
+@contextlib.contextmanager
+def running_machine(
+    image: str, authority: Authority, prepare: Callable[[Path], object] = lambda live: None, **environment: str
+) -> Iterator[Machine]:
+    """prepare: is given the folder for certificates before the start."""
     client = docker.from_env()
     with tempfile.TemporaryDirectory(prefix="wg-nginx-") as name:
         folder = Path(name)
@@ -97,11 +101,12 @@ def machine(image: str, authority: Authority) -> Iterator[Machine]:
         places = {"letsencrypt": "/etc/letsencrypt", "webroot": "/var/www/acme", "passwords": "/etc/nginx/passwords"}
         for place in places:
             (folder / place).mkdir()
+        prepare(folder / "letsencrypt" / "live" / DOMAIN)
         volumes = {str(folder / place): {"bind": inside} for place, inside in places.items()}
         container = client.containers.run(
             image,
             detach=True,
-            environment={"DOMAIN": DOMAIN},
+            environment={"DOMAIN": DOMAIN, **environment},
             ports={"80/tcp": ("127.0.0.1", None), "443/tcp": ("127.0.0.1", None)},
             volumes=volumes,
             **HARDENED,
@@ -113,6 +118,13 @@ def machine(image: str, authority: Authority) -> Iterator[Machine]:
         finally:
             container.remove(force=True, v=True)
             client.close()
+
+
+@pytest.fixture
+def machine(image: str, authority: Authority) -> Iterator[Machine]:
+    """A fresh one: nothing but the name of the domain is known."""
+    with running_machine(image, authority) as machine:
+        yield machine
 
 
 def test_from_a_fresh_machine_to_a_renewed_certificate(machine: Machine) -> None:
@@ -137,10 +149,105 @@ def test_from_a_fresh_machine_to_a_renewed_certificate(machine: Machine) -> None
     before = machine.shown()
     (machine.live / "fullchain.pem").write_text("-----BEGIN CERTIFICATE-----\nhalf of it")
     machine.until(lambda: machine.logs().count("cannot be used") == 1, "word of the broken certificate")
+    assert "fullchain.pem holds no certificate" in machine.logs()
     assert machine.shown() == before
     (machine.live / "fullchain.pem").unlink()
     machine.until(lambda: machine.logs().count("cannot be used") == 2, "word of the missing certificate")
     assert machine.shown() == before
+
+
+def given_to_somebody(live: Path) -> None:
+    """As copied there by a user: root in the container has not the capability to read it."""
+    key = live / "privkey.pem"
+    key.chmod(0o600)
+    if os.getuid() == 0:
+        os.chown(key, 1000, 1000)
+
+
+def given_to_root(live: Path) -> None:
+    key = live / "privkey.pem"
+    if os.getuid() == 0:
+        os.chown(key, 0, 0)
+    else:
+        key.chmod(0o644)
+
+
+def hidden(live: Path) -> None:
+    live.chmod(0o700)
+    if os.getuid() == 0:
+        os.chown(live, 1000, 1000)
+
+
+def shown_again(live: Path) -> None:
+    live.chmod(0o755)
+
+
+def swapped(live: Path, *algorithm: str) -> None:
+    """The key is another one."""
+    (live / "right.pem").write_bytes((live / "privkey.pem").read_bytes())
+    words = algorithm or ("EC", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+    subprocess.run(["openssl", "genpkey", "-algorithm", *words, "-out", live / "privkey.pem"], check=True)
+
+
+def swapped_kind(live: Path) -> None:
+    """Nginx itself does not notice that."""
+    swapped(live, "ED25519")
+
+
+def swapped_back(live: Path) -> None:
+    (live / "right.pem").rename(live / "privkey.pem")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said", "mend"),
+    [
+        (given_to_somebody, "/privkey.pem cannot be read: root has to own it (sudo chown root)", given_to_root),
+        (hidden, " cannot be entered: root has to own it (sudo chown root)", shown_again),
+        (swapped, "/privkey.pem is not the key of the first certificate in", swapped_back),
+        (swapped_kind, "/privkey.pem is not the key of the first certificate in", swapped_back),
+    ],
+    ids=["somebody else's key", "somebody else's folder", "another certificate's key", "another kind of key"],
+)
+def test_a_certificate_that_cannot_be_used_does_not_keep_it_from_starting(
+    image: str,
+    authority: Authority,
+    spoil: Callable[[Path], None],
+    said: str,
+    mend: Callable[[Path], None],
+) -> None:
+    """Port 80 answers, one line says which file it is and what to do; when that is done nginx takes it over."""
+
+    def prepare(live: Path) -> None:
+        made = authority.issue(DOMAIN, f"*.{DOMAIN}", folder=live)
+        expected.append(ssl.PEM_cert_to_DER_cert(made.chain.read_text().partition(END)[0] + END))
+        spoil(live)
+
+    expected: list[bytes] = []
+    clock = {"CHECK_SECONDS": "1"} if spoil is hidden else {}  # what cannot be looked into cannot tell of changes
+    with running_machine(image, authority, prepare, **clock) as machine:
+        assert machine.shown() != expected[0]
+        lines = [line for line in machine.logs().splitlines() if "placeholder" in line]
+        assert len(lines) == 1
+        assert lines[0].startswith(f"entrypoint: /etc/letsencrypt/live/{DOMAIN}{said}")
+        answer = httpx.get(f"http://127.0.0.1:{machine.port(80)}/x", headers={"Host": HOST})
+        assert (answer.status_code, answer.headers["location"]) == (301, f"https://{HOST}/x")
+        mend(machine.live)
+        machine.until(lambda: machine.shown() == expected[0], "the mended certificate")
+        assert machine.container.attrs["RestartCount"] == 0
+
+
+def test_what_is_not_the_certificates_fault_is_not_blamed_on_it(image: str, authority: Authority) -> None:
+    """Nginx says it itself, and ends."""
+    with tempfile.TemporaryDirectory(prefix="wg-nginx-") as name:
+        live, included = Path(name) / "live" / DOMAIN, Path(name) / "mine.conf"
+        authority.issue(DOMAIN, f"*.{DOMAIN}", folder=live)
+        included.write_text("no_such_directive on;")
+        command = ["docker", "run", "--rm", "-e", f"DOMAIN={DOMAIN}", "-v", f"{name}:/etc/letsencrypt:ro"]
+        command += ["-v", f"{included}:/etc/nginx/conf.d/mine.conf:ro", image]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert 'unknown directive "no_such_directive"' in done.stderr
+    assert "placeholder" not in done.stderr
 
 
 def test_people_are_added_in_the_running_container(machine: Machine) -> None:
@@ -158,7 +265,7 @@ def test_people_are_added_in_the_running_container(machine: Machine) -> None:
         answer = client.get("/v1/models", auth=LOGIN)
     assert answer.status_code == 502  # let in, and there is no gateway here
     assert answer.json()["error"]["code"] == "gateway_unavailable"
-    assert '"user": "anna"' in machine.logs()
+    machine.until(lambda: '"user": "anna"' in machine.logs(), "her name in the log")
 
 
 def test_it_says_that_it_is_well_and_its_workers_are_nobody(machine: Machine) -> None:
