@@ -84,8 +84,8 @@ def test_the_engines_own_word_gives_way() -> None:
 def test_a_page_that_may_not_use_the_engine_is_foreign_when_it_does_something(
     method: str,
     headers: Headers,
-    upgrade: bool,
-    foreign: bool,  # noqa: FBT001 - a table's columns
+    upgrade: bool,  # noqa: FBT001 - a table's columns
+    foreign: bool,  # noqa: FBT001
 ) -> None:
     assert is_foreign(method, headers, HOST, ORIGINS, upgrade=upgrade) is foreign
 
