@@ -128,7 +128,7 @@ def _check(upload: BinaryIO) -> float:
     """How many seconds the file says that it holds; 0 if it does not say."""
     from engines.transcription import audio  # noqa: PLC0415  imports numpy and PyAV: here we are in a worker thread
 
-    return audio.check(upload) or 0.0
+    return audio.check(upload, checkpoint=from_thread.check_cancelled) or 0.0
 
 
 def _decode(upload: BinaryIO, limit: float, enough: float) -> Samples:

@@ -7,7 +7,8 @@ name is not needed: FFmpeg looks at the content. Uploads come from strangers, so
   name other files and addresses, and would open them for the uploader; nothing but the upload itself may be opened;
 - the decoded length is limited, because a small file can hold days of silence;
 - what FFmpeg may allocate is limited, because a header of a kilobyte can claim millions of samples, in hundreds of
-  tracks, and for each of them FFmpeg would make an entry in a table before it looks for the first.
+  tracks, and for each of them FFmpeg would make an entry in a table before it looks for the first;
+- how long FFmpeg may look around without any sound is limited, because it may look at each few of two billion bytes.
 
 What is damaged in the middle is skipped, what is missing at the end is missing: half an hour with a hole is worth more
 to its owner than an error.
@@ -33,6 +34,7 @@ from av.container import InputContainer
 
 from engines.transcription.errors import BadAudio, RecordingTooLong
 from engines.transcription.tape import SAMPLE_RATE, Samples, Tape
+from engines.transcription.wary_reader import WaryReader
 
 FORMATS = (
     "aac,ac3,aiff,amr,asf,au,avi,caf,eac3,flac,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,ogg,w64,wav,wv"
@@ -59,12 +61,13 @@ _OPEN_OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
 ctypes.CDLL(av.buffer.__file__).av_max_alloc(ctypes.c_size_t(_LARGEST_BLOCK))  # PyAV has no name for it
 
 
-def check(upload: BinaryIO) -> float | None:
+def check(upload: BinaryIO, *, checkpoint: Callable[[], None]) -> float | None:
     """Look whether there is audio in it, without decoding it. Raises BadAudio.
 
     Returns how many seconds the file says that it holds, or None. It may be wrong about that.
+    checkpoint: called now and then, raises to end the work.
     """
-    with _opened(upload) as (container, _):
+    with _opened(WaryReader(upload, checkpoint)) as (container, _):
         return None if container.duration is None else container.duration / av.time_base
 
 
@@ -75,8 +78,9 @@ def decode(upload: BinaryIO, *, limit: float, checkpoint: Callable[[], None], en
     checkpoint: called now and then, raises to end the work.
     """
     tape = Tape()
-    with _opened(upload) as (container, track):
-        for frame in _resampled(_frames(container, track, checkpoint)):
+    reader = WaryReader(upload, checkpoint)
+    with _opened(reader) as (container, track):
+        for frame in _resampled(_frames(container, track, reader, checkpoint)):
             checkpoint()
             tape.append(frame.to_ndarray()[0])
             if tape.seconds > limit:
@@ -87,15 +91,13 @@ def decode(upload: BinaryIO, *, limit: float, checkpoint: Callable[[], None], en
 
 
 @contextmanager
-def _opened(upload: BinaryIO) -> Iterator[tuple[InputContainer, AudioStream]]:
-    """The upload and its main audio track; FFmpeg's complaints become BadAudio."""
-    size = upload.seek(0, 2)
-    if not size:
+def _opened(reader: WaryReader) -> Iterator[tuple[InputContainer, AudioStream]]:
+    """The upload and its main audio track; FFmpeg's complaints become BadAudio, all others stay what they were."""
+    if not reader.size:
         raise BadAudio("The file is empty.")
-    upload.seek(0)
-    options = {**_OPEN_OPTIONS, "max_streams": str(min(_TRACKS + size // _BYTES_PER_TRACK, 1000))}
+    options = {**_OPEN_OPTIONS, "max_streams": str(min(_TRACKS + reader.size // _BYTES_PER_TRACK, 1000))}
     try:
-        with av.open(upload, mode="r", metadata_errors="ignore", options=options) as container:
+        with av.open(reader, mode="r", metadata_errors="ignore", options=options) as container:
             track = container.streams.best("audio")
             if not isinstance(track, AudioStream):
                 raise BadAudio("The file has no audio track that can be decoded.")
@@ -104,9 +106,14 @@ def _opened(upload: BinaryIO) -> Iterator[tuple[InputContainer, AudioStream]]:
         raise BadAudio(
             "The file could not be decoded. Send audio or video as flac, mp3, mp4, mpeg, mpga, m4a, ogg, wav or webm."
         ) from exc
+    finally:
+        if reader.failure is not None:
+            raise reader.failure
 
 
-def _frames(container: InputContainer, track: AudioStream, checkpoint: Callable[[], None]) -> Iterator[AudioFrame]:
+def _frames(
+    container: InputContainer, track: AudioStream, reader: WaryReader, checkpoint: Callable[[], None]
+) -> Iterator[AudioFrame]:
     """What can be decoded. Raises FFmpeg's error if nothing at all could be.
 
     Packet by packet, because an error inside `container.decode` would end it, and with it the rest of the recording.
@@ -120,10 +127,12 @@ def _frames(container: InputContainer, track: AudioStream, checkpoint: Callable[
             break
         except av.FFmpegError as exc:
             problem = exc
+            reader.noise()
             checkpoint()  # there may be millions of them, and no block
             continue
         for frame in frames:
             heard = True
+            reader.heard()
             yield frame
     if problem is not None and not heard:
         raise problem

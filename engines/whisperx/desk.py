@@ -116,7 +116,7 @@ class Desk:
 def _check(upload: BinaryIO) -> None:
     from engines.transcription import audio  # noqa: PLC0415  imports numpy and PyAV: here we are in a worker thread
 
-    audio.check(upload)
+    audio.check(upload, checkpoint=from_thread.check_cancelled)
 
 
 def _decode(upload: BinaryIO, limit: float, enough: float = math.inf) -> Samples:

@@ -21,7 +21,7 @@ from tests.unit.engines.recordings import AUDIO, CONTAINERS, encoded, silence, s
 
 def decode(content: bytes, limit: float = 60, checkpoint: Callable[[], None] = lambda: None) -> audio.Samples:
     upload = io.BytesIO(content)
-    audio.check(upload)
+    audio.check(upload, checkpoint=checkpoint)
     return audio.decode(upload, limit=limit, checkpoint=checkpoint)
 
 
