@@ -102,6 +102,14 @@ def test_a_log_line_is_json_whatever_a_client_sends(front: Front) -> None:
     assert "private" not in json.dumps(line)
 
 
+def test_no_stranger_fills_the_log_with_one_request(front: Front) -> None:
+    with front.nginx.client() as client:
+        answer = client.get(f"/{'x' * 15_000}?{'y' * 500}")
+    line = front.nginx.logged(answer.headers["x-request-id"])
+    assert line["path"] == f"/{'x' * 199}"
+    assert len(str(line)) < 1000
+
+
 def test_nothing_is_logged_of_unknown_hostnames(front: Front) -> None:
     """Scanners would fill the disk with them."""
     before = len(front.nginx.log())
