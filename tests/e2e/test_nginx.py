@@ -40,7 +40,7 @@ def test_a_key_wakes_the_engine(asleep: Front) -> None:
     assert "authorization" not in seen
     identity = seen["x-request-id"]
     assert answer.headers.get_list("x-request-id") == [identity]
-    assert asleep.gateway.events("request.done")[-1]["request_id"] == identity
+    assert asleep.gateway.until_logged("request.done", request_id=identity)["status"] == 200
     line = asleep.nginx.logged(identity)
     assert {name: line[name] for name in ("method", "host", "path", "status", "gateway_status", "address", "user")} == {
         "method": "GET", "host": HOST, "path": "/headers", "status": 200, "gateway_status": "200",

@@ -314,6 +314,7 @@ def test_a_stranger_cannot_fill_the_log(gateway: Gateway) -> None:
     """Neither with long paths, nor with keys that are not looked at any more."""
     for number in range(40):
         asked(gateway, f"/{'x' * 5000}", headers=bearer(f"guess{number}"))
+    gateway.until(lambda: len(gateway.events("request.ended")) >= 21)
     refused = gateway.events("request.ended")
     assert 20 <= len([entry for entry in refused if entry["error"] == "invalid_api_key"]) <= 22
     assert len([entry for entry in refused if entry["error"] == "too_many_failures"]) == 1
@@ -334,6 +335,7 @@ def test_what_is_done_at_the_portal_can_be_looked_up(proxied: Gateway) -> None:
         asked(proxied, "/api/nothing", PORTAL, headers=root),
     ]
     assert all(answer.headers.get("x-request-id") for answer in answers)
+    proxied.until(lambda: len(proxied.events("request.done")) == 2 and len(proxied.events("request.ended")) == 3)
     done, ended = proxied.events("request.done"), proxied.events("request.ended")
     assert [(entry["user"], entry["method"], entry["path"], entry["client"]) for entry in done] == [
         ("root", "POST", "/api/engines/whisper/sleep", "203.0.113.7"),
