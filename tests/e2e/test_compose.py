@@ -58,9 +58,11 @@ def project(faster_image: str, tmp_path: Path) -> Iterator[str]:
     """The shipped file under a project name of the test's own."""
     name = f"wg-test-{uuid.uuid4().hex[:8]}"
     words = ["-p", name, "-f", CPU, "-f", overridden(faster_image, tmp_path)]
-    compose(*words, "create", "faster-whisper")
-    yield name
-    compose(*words, "down", "--volumes")
+    try:
+        compose(*words, "create", "faster-whisper")
+        yield name
+    finally:
+        compose(*words, "down", "--volumes")
 
 
 @pytest.fixture
@@ -68,9 +70,11 @@ def gpu_project(faster_image: str, tmp_path: Path) -> Iterator[str]:
     """The same with a GPU, which Docker looks for only when the container starts."""
     name = f"wg-test-{uuid.uuid4().hex[:8]}"
     words = ["-p", name, "-f", CPU, "-f", GPU, "-f", overridden(faster_image, tmp_path)]
-    compose(*words, "create", "faster-whisper")
-    yield name
-    compose(*words, "down", "--volumes")
+    try:
+        compose(*words, "create", "faster-whisper")
+        yield name
+    finally:
+        compose(*words, "down", "--volumes")
 
 
 def test_the_container_may_write_to_its_volume_and_tmp_only_and_has_no_capabilities(project: str) -> None:

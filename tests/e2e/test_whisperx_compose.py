@@ -72,9 +72,11 @@ def create(whisperx_image: str, tmp_path: Path) -> Iterator[Create]:
         composing.compose(*words, "create", "whisperx", profile="whisperx", **variables)
         return client.containers.get(str(inspected(name)["Id"]))
 
-    yield create
-    composing.compose(*words, "down", "--volumes", profile="whisperx")
-    client.close()
+    try:
+        yield create
+    finally:
+        composing.compose(*words, "down", "--volumes", profile="whisperx")
+        client.close()
 
 
 def test_without_a_token_it_starts_just_as_well(create: Create) -> None:
