@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.e2e.shipped import Shipped
 
 pytestmark = [pytest.mark.docker, pytest.mark.browser]
 
+DISTURBED = "ERR_NETWORK_CHANGED"
 ASK_WITH_A_WRONG_KEY = """async () => {
     const answer = await fetch('/v1/models', {headers: {Authorization: 'Bearer wg_wrong'}});
     return [answer.status, (await answer.json()).error.code];
@@ -51,12 +53,13 @@ class Visitor:
         self.dialogs: list[str] = []
         self.problems: list[str] = []
         self.refused: list[tuple[int, str]] = []
+        self._disturbances = 0
         self._words = {"response": "ProvideCredentials", "username": name, "password": password}
         self._context = browser.new_context()
         self.page = self._context.new_page()
         self.page.set_default_timeout(PATIENCE * 1000)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
-        self.page.on("requestfailed", lambda request: self.problems.append(request.url))
+        self.page.on("requestfailed", self._note_failure)
         self.page.on("response", self._look)
         self._devtools = self._context.new_cdp_session(self.page)
         self._devtools.on("Fetch.authRequired", self._answer_dialog)
@@ -65,6 +68,40 @@ class Visitor:
 
     def close(self) -> None:
         self._context.close()
+
+    def visit(self, address: str) -> Any:
+        """Open the page and all that belongs to it; the answer."""
+        return self._undisturbed(lambda: self.page.goto(address))
+
+    def run(self, script: str, *words: Any) -> Any:
+        """Run a program in the page; what it returns."""
+        return self._undisturbed(lambda: self.page.evaluate(script, *words))
+
+    def _undisturbed(self, action: Callable[[], Any]) -> Any:
+        """Once more, if Chromium broke off: it does when an address appears on this machine, as with each container."""
+        from playwright.sync_api import Error
+
+        for _ in range(20):
+            before = self._disturbances
+            try:
+                result = action()
+                self.page.wait_for_load_state("networkidle")
+            except Error as error:
+                if self._disturbances == before and not re.search(
+                    f"{DISTURBED}|interrupted by another navigation", str(error)
+                ):
+                    raise
+            else:
+                if self._disturbances == before:
+                    return result
+            self.problems.clear()
+        raise AssertionError("the network changes all the time")
+
+    def _note_failure(self, request: Any) -> None:
+        if DISTURBED in str(request.failure):
+            self._disturbances += 1
+        else:
+            self.problems.append(request.url)
 
     def _answer_dialog(self, event: dict[str, Any]) -> None:
         self.dialogs.append(event["request"]["url"])
@@ -103,7 +140,7 @@ def visitor(browser: Any) -> Iterator[Visitor]:
 def test_one_dialog_opens_the_docs_of_an_engine_that_slept(shipped: Shipped, visitor: Visitor) -> None:
     """The page, its style and script, and the API's description: asked for the password once, and woken by it alone."""
     shipped.sleep("whisper")
-    answer = visitor.page.goto(f"https://{WHISPER}/docs")
+    answer = visitor.visit(f"https://{WHISPER}/docs")
     assert answer.status == 200
     visitor.page.get_by_text("/v1/audio/transcriptions").first.wait_for()
     assert visitor.dialogs == [f"https://{WHISPER}/docs"]
@@ -113,29 +150,29 @@ def test_one_dialog_opens_the_docs_of_an_engine_that_slept(shipped: Shipped, vis
 
 
 def test_the_docs_page_can_use_the_engine_without_another_dialog(visitor: Visitor) -> None:
-    visitor.page.goto(f"https://{WHISPER}/docs")
-    assert visitor.page.evaluate(ASK_FOR_MODELS) == ["micro-whisper"]
-    assert visitor.page.evaluate(TRANSCRIBE_SILENCE) == [200, "string"]
+    visitor.visit(f"https://{WHISPER}/docs")
+    assert visitor.run(ASK_FOR_MODELS) == ["micro-whisper"]
+    assert visitor.run(TRANSCRIBE_SILENCE) == [200, "string"]
     visitor.page.reload()
     assert len(visitor.dialogs) == 1
 
 
 def test_a_wrong_key_of_a_pages_program_is_an_error_and_no_dialog(visitor: Visitor) -> None:
-    visitor.page.goto(f"https://{WHISPER}/docs")
-    assert visitor.page.evaluate(ASK_WITH_A_WRONG_KEY) == [401, "invalid_api_key"]
+    visitor.visit(f"https://{WHISPER}/docs")
+    assert visitor.run(ASK_WITH_A_WRONG_KEY) == [401, "invalid_api_key"]
     assert len(visitor.dialogs) == 1, "that of the page itself"
 
 
 def test_a_page_of_an_allowed_origin_uses_an_engine_with_a_key(shipped: Shipped, visitor: Visitor) -> None:
     """Chromium first asks whether it may (a preflight), which wakes nothing; nor does a wrong key."""
     models = f"https://{WHISPER}/v1/models"
-    visitor.page.goto(f"https://{WHISPERX}/hello")
+    visitor.visit(f"https://{WHISPERX}/hello")
     shipped.sleep("whisper")
-    status, refusal = visitor.page.evaluate(ASK_ELSEWHERE, [models, "wg_wrong"])
+    status, refusal = visitor.run(ASK_ELSEWHERE, [models, "wg_wrong"])
     assert (status, refusal["error"]["code"]) == (401, "invalid_api_key"), "which the page may read"
     assert shipped.engine("whisper")["phase"] == "asleep"
     with shipped.key("page", "--hosts", WHISPER) as key:
-        status, listed = visitor.page.evaluate(ASK_ELSEWHERE, [models, key])
+        status, listed = visitor.run(ASK_ELSEWHERE, [models, key])
     assert (status, [model["id"] for model in listed["data"]]) == (200, ["micro-whisper"])
     assert len(visitor.dialogs) == 1, "that of the page itself"
 
@@ -144,7 +181,7 @@ def test_a_page_of_another_origin_does_not(shipped: Shipped, visitor: Visitor) -
     """Even with a key that is right."""
     from playwright.sync_api import Error
 
-    visitor.page.goto(f"https://{WHISPER}/docs")
+    visitor.visit(f"https://{WHISPER}/docs")
     shipped.sleep("whisperx")
     with shipped.key("page") as key, pytest.raises(Error, match="Failed to fetch"):
         visitor.page.evaluate(ASK_ELSEWHERE, [f"https://{WHISPERX}/headers", key])
@@ -156,7 +193,7 @@ def test_a_wrong_password_is_asked_for_again_and_who_gives_up_reads_why(shipped:
     shipped.sleep("whisper")
     visitor = Visitor(browser, password="wrong horse")
     try:
-        answer = visitor.page.goto(f"https://{WHISPER}/docs")
+        answer = visitor.visit(f"https://{WHISPER}/docs")
         assert answer.status == 401
         assert len(visitor.dialogs) == 2
         assert "password" in visitor.page.inner_text("h1")
