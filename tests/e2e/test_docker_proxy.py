@@ -142,7 +142,7 @@ def test_which_docker_this_is_may_be_known(proxy: DockerProxy, request_line: str
     assert proxy.ask(*request_line.split())[0] == 200
 
 
-def test_all_that_the_issue_lists_passes_for_an_engine(place: Place, proxy: DockerProxy) -> None:
+def test_a_whole_life_passes_for_an_engine(place: Place, proxy: DockerProxy) -> None:
     container = f"/v1.41/containers/{engine_name(place)}"
     for verb in (
         "start",
