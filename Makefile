@@ -41,6 +41,9 @@ $(WHISPERX_STAMP): $(WHISPERX_LISTS)
 	PIP_QUIET=1 PIP_NO_COMPILE=1 engines/whisperx/install.sh $(WHISPERX_VENV)/bin/python --requirement engines/whisperx/requirements-test.txt
 	touch $(WHISPERX_STAMP)
 
+.PHONY: install-whisperx
+install-whisperx: $(WHISPERX_STAMP)  ## make the WhisperX engine's environment in .venv-whisperx; 2 GB are fetched
+
 .PHONY: test-whisperx
 test-whisperx: $(WHISPERX_STAMP)  ## run the tests of the WhisperX engine, in the environment .venv-whisperx; 2 GB are fetched
 	$(WHISPERX_VENV)/bin/python -m pytest tests/whisperx
