@@ -26,31 +26,52 @@ MOST_LOG_LINES = 10_000
 
 def control_app(fleet: Fleet, portal: str | None) -> Starlette:
     """The control API as an ASGI application. It believes what `scope["gateway.caller"]` says of the caller."""
+    control = _Control(fleet)
+    routes = [
+        Route("/healthz", control.healthz, methods=["GET"]),
+        Route("/readyz", control.readyz, methods=["GET"]),
+        Route("/api/engines", control.engines, methods=["GET"]),
+        Route("/api/engines/{name}", control.engine, methods=["GET"]),
+        Route("/api/engines/{name}/wake", control.wake, methods=["POST"]),
+        Route("/api/engines/{name}/sleep", control.sleep, methods=["POST"]),
+        Route("/api/engines/{name}/logs", control.logs, methods=["GET"]),
+    ]
+    handlers: dict[Any, Any] = {GatewayError: _show, HTTPException: _show_http}
+    return Starlette(routes=routes, exception_handlers=handlers, middleware=[Middleware(Guard, portal=portal)])
 
-    async def healthz(_: Request) -> Response:
+
+class _Control:
+    """The routes' handlers."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+
+    async def healthz(self, _: Request) -> Response:
         """The gateway's process answers. Says nothing about engines, and touches none."""
         return JSONResponse({"status": "ok"})
 
-    async def readyz(_: Request) -> Response:
+    async def readyz(self, _: Request) -> Response:
         """200 when every engine's runtime has been looked at, so that what already ran has been adopted; else 503."""
-        ready = fleet.looked
+        ready = self._fleet.looked
         return JSONResponse({"status": "ready" if ready else "starting"}, 200 if ready else 503)
 
-    async def engines(request: Request) -> Response:
+    async def engines(self, request: Request) -> Response:
         """All engines that the caller may use."""
         caller = _caller(request)
-        return JSONResponse({"engines": [engine_view(engine) for engine in fleet.all if _may_use(caller, engine)]})
+        return JSONResponse(
+            {"engines": [engine_view(engine) for engine in self._fleet.all if _may_use(caller, engine)]}
+        )
 
-    async def engine(request: Request) -> Response:
+    async def engine(self, request: Request) -> Response:
         """One engine."""
-        return JSONResponse(engine_view(_chosen(request)))
+        return JSONResponse(engine_view(self._chosen(request)))
 
-    async def wake(request: Request) -> Response:
+    async def wake(self, request: Request) -> Response:
         """Wake the engine: 202 at once, or with ?wait=true when it is ready (200) or has failed (503).
 
         202 after a wait says that somebody has called the wake off.
         """
-        chosen = _steered(request)
+        chosen = self._steered(request)
         wait = _flag(request, "wait")
         chosen.tell(WakeAsked())
         if wait and chosen.phase is Phase.FAILED:  # the remains of an earlier failure are still cleared away
@@ -60,52 +81,40 @@ def control_app(fleet: Fleet, portal: str | None) -> Starlette:
         status = {Phase.READY: 200, Phase.FAILED: 503}.get(chosen.phase, 202)
         return JSONResponse(engine_view(chosen), status)
 
-    async def sleep(request: Request) -> Response:
+    async def sleep(self, request: Request) -> Response:
         """Put the engine to sleep: 202 at once, or with ?wait=true when it sleeps (200).
 
         409 while it is busy, unless ?force=true, which cuts off what it serves. 202 after a wait says that it is awake
         all the same: a request came, or the stop failed.
         """
-        chosen = _steered(request)
+        chosen = self._steered(request)
         wait = _flag(request, "wait")
         chosen.tell(SleepAsked(force=_flag(request, "force")))
         if wait:
             await chosen.wait_for(*(phase for phase in Phase if phase is not Phase.STOPPING))
         return JSONResponse(engine_view(chosen), 200 if chosen.phase is Phase.ASLEEP else 202)
 
-    async def logs(request: Request) -> Response:
+    async def logs(self, request: Request) -> Response:
         """The engine's last log lines as text; ?tail= says how many (100)."""
-        chosen = _steered(request)
+        chosen = self._steered(request)
         lines = await chosen.runtime.logs(_tail(request))
         return PlainTextResponse("".join(line + "\n" for line in lines))
 
-    def _chosen(request: Request) -> Supervisor:
+    def _chosen(self, request: Request) -> Supervisor:
         """Raises UnknownEngine, and HostNotAllowed if the caller's key is for others."""
-        chosen = fleet.get(request.path_params["name"])
+        chosen = self._fleet.get(request.path_params["name"])
         if not _may_use(_caller(request), chosen):
             raise HostNotAllowed(f"This API key is not for {chosen.name}'s hostnames.")
         return chosen
 
-    def _steered(request: Request) -> Supervisor:
+    def _steered(self, request: Request) -> Supervisor:
         """The same for what only administrators do. Raises Forbidden for others."""
         if not _caller(request).admin:
             raise Forbidden(
                 "Waking engines, putting them to sleep and reading their logs takes an API key made with --admin, "
                 "or a user who is listed in gateway.admins."
             )
-        return _chosen(request)
-
-    routes = [
-        Route("/healthz", healthz, methods=["GET"]),
-        Route("/readyz", readyz, methods=["GET"]),
-        Route("/api/engines", engines, methods=["GET"]),
-        Route("/api/engines/{name}", engine, methods=["GET"]),
-        Route("/api/engines/{name}/wake", wake, methods=["POST"]),
-        Route("/api/engines/{name}/sleep", sleep, methods=["POST"]),
-        Route("/api/engines/{name}/logs", logs, methods=["GET"]),
-    ]
-    handlers: dict[Any, Any] = {GatewayError: _show, HTTPException: _show_http}
-    return Starlette(routes=routes, exception_handlers=handlers, middleware=[Middleware(Guard, portal=portal)])
+        return self._chosen(request)
 
 
 def _caller(request: Request) -> Caller:

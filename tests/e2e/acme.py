@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import httpx
 
-from tests.e2e.compose import CPU, DOMAIN, VARIABLES, run_compose
+from tests.e2e.compose import CPU, DOMAIN, VARIABLES, own_place, run_compose
 from tests.e2e.conftest import ROOT
 from tests.fixtures.authority import Authority
 from tests.fixtures.docker import STANDIN_IMAGE
@@ -92,11 +92,7 @@ class Vps:
         block = f"10.{random.randrange(100, 250)}.{random.randrange(256)}"
         self._override.write_text(self._overriding(folder / "pebble", f"{block}.12"))
         self._variables = {
-            "HTTP_PORT": str(self.http),
-            "HTTPS_PORT": str(self.https),
-            "DOOR_SUBNET": f"{block}.8/29",
-            "DOOR_NGINX": f"{block}.10",
-            "DOOR_GATEWAY": f"{block}.11",
+            **own_place(block, self.http, self.https),
             "CONFIG": str(self.config),
             "ACME_SERVER": DIRECTORY,
             "COMPOSE_PROFILES": "certificates",

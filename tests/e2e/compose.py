@@ -51,6 +51,17 @@ def service(*files: Path, name: str = "faster-whisper", **environment: str) -> d
     return found
 
 
+def own_place(block: str, http: int, https: int) -> dict[str, str]:
+    """Variables that keep a stack out of the way of others. block: three numbers of a network, such as 10.100.7."""
+    return {
+        "HTTP_PORT": str(http),
+        "HTTPS_PORT": str(https),
+        "DOOR_SUBNET": f"{block}.8/29",
+        "DOOR_NGINX": f"{block}.10",
+        "DOOR_GATEWAY": f"{block}.11",
+    }
+
+
 def devices(service: dict[str, Any]) -> Any:
     return service["deploy"]["resources"]["reservations"]["devices"]
 

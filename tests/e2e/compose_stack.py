@@ -19,7 +19,7 @@ import httpx
 import yaml
 from docker.models.containers import Container
 
-from tests.e2e.compose import CPU, DOMAIN, run_compose
+from tests.e2e.compose import CPU, DOMAIN, own_place, run_compose
 from tests.e2e.conftest import ROOT
 from tests.fixtures.authority import Authority
 from tests.fixtures.docker import STANDIN_IMAGE
@@ -51,13 +51,7 @@ class ComposeStack:
         self._override.write_text(_override(faster, self.http, self.https))
         # Docker refuses networks that overlap; here others run the same tests at the same time.
         block = f"10.{random.randrange(100, 250)}.{random.randrange(256)}"
-        self._variables = {
-            "HTTP_PORT": str(self.http),
-            "HTTPS_PORT": str(self.https),
-            "DOOR_SUBNET": f"{block}.8/29",
-            "DOOR_NGINX": f"{block}.10",
-            "DOOR_GATEWAY": f"{block}.11",
-        }
+        self._variables = own_place(block, self.http, self.https)
         self.gateway_address = f"{block}.11"
 
     def __call__(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:

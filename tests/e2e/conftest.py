@@ -15,8 +15,10 @@ import docker
 import pytest
 from docker.models.containers import Container
 
+from tests.e2e.docker_place import Place
 from tests.fixtures.attacks import Siege, besieged
 from tests.fixtures.authority import Authority, Certificate
+from tests.fixtures.docker_proxy import DockerProxy
 from tests.fixtures.process_gateway import GatewayProcess
 
 ROOT = Path(__file__).parent.parent.parent
@@ -144,3 +146,21 @@ def besieged_engine(request: pytest.FixtureRequest, siege: Siege) -> Iterator[Si
     siege.assert_untouched(before)
     if siege.awake:
         siege.assert_serves_others()
+
+
+@pytest.fixture(scope="module")
+def place(standin_image: str) -> Iterator[Place]:
+    client = docker.from_env()
+    made = Place(client)
+    yield made
+    for container in made.made:
+        with contextlib.suppress(docker.errors.NotFound):
+            container.remove(force=True)
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def proxy(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerProxy]:
+    folder = tmp_path_factory.mktemp("docker-proxy")
+    with DockerProxy(folder, COMPOSE_PROJECT_NAME=place.project, ENGINES="engine|db") as running:
+        yield running

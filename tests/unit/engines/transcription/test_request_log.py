@@ -68,7 +68,7 @@ def service() -> FastAPI:
     settings = ServiceSettings.from_environment({})
     app = create_service("An engine", "For tests.", settings, report=lambda: {"status": "ready"}, lifespan=lifespan)
 
-    @app.post("/work/{name}")
+    @app.post("/job/{name}")
     async def working(name: str, request: Request) -> str:
         match name:
             case "gone":
@@ -101,14 +101,14 @@ async def asked(method: str, path: str, **options: Any) -> httpx.Response:
 
 
 async def test_a_request_is_one_line_with_the_id_that_it_came_with(log: Lines) -> None:
-    answer = await asked("POST", "/work/plain")
-    assert log.told() == ("answered", "POST", "/work/plain", "200", " request_id=abc-1")
+    answer = await asked("POST", "/job/plain")
+    assert log.told() == ("answered", "POST", "/job/plain", "200", " request_id=abc-1")
     assert answer.headers["x-request-id"] == "abc-1"
 
 
 async def test_neither_query_nor_form_nor_file_name_is_told(log: Lines) -> None:
     files = {"file": ("secret-name.wav", b"secret-bytes")}
-    await asked("POST", "/work/plain?prompt=secret-query", files=files, data={"prompt": "secret-field"})
+    await asked("POST", "/job/plain?prompt=secret-query", files=files, data={"prompt": "secret-field"})
     assert "secret" not in repr(log.written)
 
 
@@ -117,7 +117,7 @@ async def test_neither_query_nor_form_nor_file_name_is_told(log: Lines) -> None:
     [("refused", "answered", "400"), ("broken", "answered", "500"), ("gone", "broken_off", "499")],
 )
 async def test_the_status_is_the_one_that_was_answered(log: Lines, path: str, word: str, status: str) -> None:
-    await asked("POST", f"/work/{path}")
+    await asked("POST", f"/job/{path}")
     told = log.told()
     assert (told[0], told[3]) == (word, status)
 
@@ -128,13 +128,13 @@ async def test_an_answer_that_ends_too_early_is_told_from_a_whole_one(log: Lines
 
 
 async def test_a_name_from_the_form_is_told_beside_the_id(log: Lines) -> None:
-    await asked("POST", "/work/called")
+    await asked("POST", "/job/called")
     assert log.told()[4] == " called=meeting-1 request_id=abc-1"
 
 
 async def test_lines_written_for_a_request_have_its_id_those_of_worker_threads_too(log: Lines) -> None:
-    await asked("POST", "/work/thread")
-    await asked("POST", "/work/refused")
+    await asked("POST", "/job/thread")
+    await asked("POST", "/job/refused")
     lines = [line for _, line in log.written]
     assert "work.done request_id=abc-1" in lines
     assert "request.refused status=400 code=invalid_audio param=file request_id=abc-1" in lines
@@ -144,7 +144,7 @@ async def test_requests_at_the_same_time_keep_their_ids_apart(log: Lines) -> Non
     async def one(name: str) -> None:
         transport = httpx.ASGITransport(service())
         async with httpx.AsyncClient(transport=transport, base_url="http://engine.test") as client:
-            await client.post("/work/thread", headers={"x-request-id": name})
+            await client.post("/job/thread", headers={"x-request-id": name})
 
     async with anyio.create_task_group() as group:
         for name in ("one", "two", "three"):
