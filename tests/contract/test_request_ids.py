@@ -17,6 +17,8 @@ from tests.unit.engines.recordings import MODEL
 pytestmark = pytest.mark.model
 
 HOST = "whisper.test"
+ANSWERED = r"INFO request\.answered method=POST path=/v1/audio/transcriptions status=200 after=\S+ request_id=(\S+)"
+TRANSCRIBED = r"INFO transcription\.done .* request_id=(\S+)"
 
 
 def test_gateway_and_engine_log_a_request_under_the_id_that_the_client_is_told(tmp_path: Path) -> None:
@@ -34,13 +36,12 @@ def test_gateway_and_engine_log_a_request_under_the_id_that_the_client_is_told(t
             timeout=PATIENCE_S,
         )
         told = answer.headers["x-request-id"]
-        (line,) = [event for event in gateway.events("request.done") if event["request_id"] == told]
-        written = httpx.get(f"{gateway.admin_url}/api/engines/whisper/logs?tail=50").text
+        line = gateway.until_logged("request.done", request_id=told)
+        written = gateway.until_said("whisper", ANSWERED, TRANSCRIBED)
     finally:
         gateway.post("/api/engines/whisper/sleep?force=true&wait=true")
         gateway.close()
     assert (answer.status_code, line["status"]) == (200, 200)
-    pattern = r"INFO request\.answered method=POST path=/v1/audio/transcriptions status=200 after=\S+ request_id=(\S+)"
-    assert re.findall(pattern, written) == [told]
-    assert re.findall(r"INFO transcription\.done .* request_id=(\S+)", written) == [told]
+    assert re.findall(ANSWERED, written) == [told]
+    assert re.findall(TRANSCRIBED, written) == [told]
     assert "secret" not in written
