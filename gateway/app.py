@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from gateway.announcements import Announcements
 from gateway.auth.access import Access
 from gateway.callers import ANYBODY
 from gateway.clock import Clock
@@ -34,10 +35,14 @@ class App:
     """The gateway as one ASGI application: engines by hostname, control on the portal and the admin address.
 
     fleet: the engines. admin: the (host, port) whose connections get the control API, set by the server once bound.
+    announce: where facts are told.
     """
 
-    def __init__(self, config: Config, fleet: Fleet, pool: Pool, access: Access) -> None:
+    def __init__(
+        self, config: Config, fleet: Fleet, pool: Pool, access: Access, announce: Announcements | None = None
+    ) -> None:
         self.config = config
+        self.announce = announce or Announcements()
         self.fleet = fleet
         self.admin: tuple[str, int] | None = None
         self._pool = pool
@@ -50,7 +55,7 @@ class App:
         if settings.access == "everybody" and not settings.listen.is_loopback:
             self._at_portal = NearbyOnly(self._at_portal, access.peers)
         routes = Routes((host, engine) for engine in fleet.all for host in engine.spec.hosts)
-        self._proxy = Endpoint(routes, pool, access.peers, access.ask, settings.log.requests)
+        self._proxy = Endpoint(routes, pool, access.peers, access.ask, settings.log.requests, announce=self.announce)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -101,9 +106,10 @@ def create_app(
     runtime_for: how each engine is run, if not as the configuration says; for tests.
     """
     runtime_for = runtime_for or Runtimes(config.gateway.state_dir).runtime_for
+    announce = Announcements()
     pool = Pool(head_limit=config.gateway.head_limit)
     supervisors = {
         name: Supervisor(name, spec, runtime_for(name, spec), probe_of(pool, spec.ready.path, spec.hosts[0]), clock)
         for name, spec in config.engines.items()
     }
-    return App(config, Fleet(supervisors), pool, Access(config.gateway, clock))
+    return App(config, Fleet(supervisors), pool, Access(config.gateway, clock), announce)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from gateway.announcements import Announcements
 from gateway.callers import Caller, Headers, Peer, Peers
 from gateway.errors import EnginePutToSleep, EngineUnreachable, Forbidden, GatewayError, HostNotAllowed, UnknownHost
 from gateway.proxy.cors import VARY, first, granted, is_allowed, is_foreign, is_preflight, permission
@@ -55,12 +56,14 @@ class Endpoint:
         peers: Peers,
         door: Door,
         log: Literal["notable", "all"] = "notable",
+        announce: Announcements | None = None,
     ) -> None:
         self._routes = routes
         self.pool = pool
         self._peers = peers
         self._door = door
         self._log_all = log == "all"
+        self._announce = announce or Announcements()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
@@ -89,6 +92,7 @@ class Endpoint:
 
     def note(self, record: Record) -> None:
         """The request is over."""
+        self._announce.tell(record.ended())
         if record.notable or self._log_all:
             record.write(self._peers.client_of(record.peer, record.scope["headers"]))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from gateway.announcements import RequestEnded
 from gateway.callers import Caller, Peer
 from gateway.errors import GatewayError
 from gateway.proxy.pool import ConnectFailed
@@ -63,6 +64,10 @@ class Record:
         """By the gateway itself. What is refused again and again is told in the log once."""
         self.failed(error.code, str(error.__cause__ or error), error.status)
         self._repeated = error.repeated
+
+    def ended(self) -> RequestEnded:
+        """The request as it is told of inside the process, now that it is over."""
+        return RequestEnded(self.engine, self.status, self._error, self._waited, time.monotonic() - self._arrived)
 
     def write(self, client: str) -> None:
         """client: the address that the request came from, as far as trusted proxies tell."""
