@@ -56,6 +56,7 @@ class Endpoint:
         peers: Peers,
         door: Door,
         log: Literal["notable", "all"] = "notable",
+        *,
         announce: Announcements | None = None,
     ) -> None:
         self._routes = routes

@@ -69,7 +69,7 @@ def test_a_request_of_a_ready_engine_did_not_wait(own: Gateway, told: list[Reque
 
 def test_a_client_that_leaves_has_no_status(own: Gateway, told: list[RequestEnded]) -> None:
     with own.raw() as raw:
-        raw.send(b"GET /slow?seconds=30 HTTP/1.1\r\nHost: whisper.test\r\n\r\n")
+        raw.send(b"GET /slow?ms=30000 HTTP/1.1\r\nHost: whisper.test\r\n\r\n")
         own.until(lambda: own.engine().serving == 1)
     fact = end_of_one(own, told)
     assert fact[:4] == ("whisper", None, "client_gone", None)
