@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from gateway.config.hosts import DEFAULT_ADMIN, DEFAULT_LISTEN, Listen, parse_hostname, parse_listen
 from gateway.config.problems import Path, quoted
+from gateway.config.sizes import format_size, parse_size
 
 T = TypeVar("T")
 
@@ -67,6 +68,14 @@ def in_gateway(gateway: Any) -> Iterator[Contradiction]:
         yield Contradiction(f"`listen` and `admin` cannot share {quoted(admin)} (try another port)", ("admin",))
 
 
+def in_spool(spool: Any) -> Iterator[Contradiction]:
+    """One request is not given more than all together. Only what is written counts: a default gives way."""
+    written = spool if isinstance(spool, Mapping) else {name: getattr(spool, name) for name in spool.model_fields_set}
+    one, total = (_parsed(parse_size, written.get(name)) for name in ("per_request", "total"))
+    if one and total and one > total:
+        yield Contradiction(f"one request cannot keep more than `total`, {format_size(total)}", ("per_request",))
+
+
 def in_file(config: Any) -> Iterator[Contradiction]:
     """Engines do not share what only one can have."""
     engines = _read(config, "engines")
@@ -74,6 +83,7 @@ def in_file(config: Any) -> Iterator[Contradiction]:
         yield from _shared_hostnames(_read(config, "gateway"), engines)
         yield from _shared_containers(engines)
         yield from _shared_ports(_read(config, "gateway"), engines)
+        yield from _budget(_read(config, "budget"), engines)
 
 
 def _shared_hostnames(gateway: Any, engines: Mapping[str, Any]) -> Iterator[Contradiction]:
@@ -127,6 +137,23 @@ def _shared_ports(gateway: Any, engines: Mapping[str, Any]) -> Iterator[Contradi
             yield Contradiction(f"port {int(port)} is already used by {owner}", ("engines", name, "port"))
         else:
             owners.append((address, f"engines.{name}"))
+
+
+def _budget(budget: Any, engines: Mapping[str, Any]) -> Iterator[Contradiction]:
+    """An engine that needs more than there is would never start, and a budget that nobody needs does nothing."""
+    for resource in ("memory", "gpu_memory"):
+        there_is = _parsed(parse_size, _read(budget, resource))
+        needs = {
+            name: need for name, engine in engines.items() if (need := _read(engine, "needs", resource)) is not None
+        }
+        if there_is and not needs:
+            message = f"no engine says what it needs of it (add `needs: {{{resource}: ...}}` to each)"
+            yield Contradiction(message, ("budget", resource))
+        for name, need in needs.items():
+            size = _parsed(parse_size, need)
+            if there_is and size and size > there_is:
+                message = f"this is more than the budget has, {format_size(there_is)}"
+                yield Contradiction(message, ("engines", name, "needs", resource))
 
 
 def _listening(gateway: Any) -> tuple[Listen | None, Listen | None]:

@@ -36,6 +36,12 @@ def parse_duration(value: object) -> float:
     return seconds
 
 
+def parse_pause(value: object) -> float:
+    """Like `parse_duration`; zero is one, too."""
+    text = _as_text(value)
+    return 0.0 if _milliseconds(text) == 0 else parse_duration(text)
+
+
 def parse_idle(value: object) -> float | None:
     """Like `parse_duration`; "never" gives None. Raises ValueError with a remedy."""
     if value == "never":

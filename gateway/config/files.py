@@ -57,6 +57,9 @@ def settle_paths(data: dict[str, Any], folder: Path, state_dir: str) -> None:
     if isinstance(gateway, dict):
         gateway.setdefault("state_dir", state_dir)
         _settle(gateway, "state_dir", folder)
+        spool = gateway.get("spool")
+        if isinstance(spool, dict) and "dir" in spool:
+            _settle(spool, "dir", folder)
     for _, process in _processes(data):
         process.setdefault("directory", ".")
         _settle(process, "directory", folder)

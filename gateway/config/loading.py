@@ -70,6 +70,9 @@ def _contradictions(data: dict[str, Any]) -> Iterator[tuple[SettingPath, str]]:
         ((), data, contradictions.in_file),
         (("gateway",), data.get("gateway", {}), contradictions.in_gateway),
     ]
+    gateway = data.get("gateway")
+    if isinstance(gateway, dict):
+        looks.append((("gateway", "spool"), gateway.get("spool"), contradictions.in_spool))
     for name, engine in engines.items() if isinstance(engines, dict) else ():
         looks.append((("engines", name), engine, contradictions.in_engine))
         if isinstance(engine, dict):

@@ -11,6 +11,7 @@ ENGINE_NAME = r"^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$"
 CONTAINER_NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$"  # what Docker itself allows, ids included
 COMPOSE_NAME = r"^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,254}$"
 URL_PATH = r"^/[!-\"$-~]*$"  # visible ASCII; a "#" would never be sent
+QUIET_PATH = r"^/[!-\"$->@-~]*$"  # a query would never be looked at
 VARIABLE_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
 from gateway.config.problems import Path
-from gateway.config.schema import Config, Kind, Section
+from gateway.config.schema import Config, Section
+from gateway.config.values import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,4 +108,12 @@ def default_of(section: type[Section], name: str) -> Any:
 
 
 def _written(default: Any) -> str | None:
-    return None if default is None else str(default).lower() if isinstance(default, bool) else str(default)
+    match default:
+        case None:
+            return None
+        case bool():
+            return str(default).lower()
+        case list():
+            return ", ".join(map(str, default))
+        case _:
+            return str(default)

@@ -3,116 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    ValidationError,
-    WithJsonSchema,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from gateway.config import contradictions, names
-from gateway.config.durations import format_duration, parse_duration, parse_idle
-from gateway.config.hosts import (
-    DEFAULT_ADMIN,
-    DEFAULT_LISTEN,
-    Listen,
-    parse_hostname,
-    parse_listen,
-    parse_network,
-    parse_origin,
+from gateway.config import contradictions
+from gateway.config.hosts import DEFAULT_ADMIN, DEFAULT_LISTEN, Listen
+from gateway.config.values import (
+    ComposeName,
+    Concurrency,
+    ContainerName,
+    Duration,
+    EngineName,
+    Flag,
+    FolderPath,
+    Hostname,
+    IdleDuration,
+    Kind,
+    ListenAddress,
+    Network,
+    Origin,
+    Pause,
+    Port,
+    QuietPath,
+    Size,
+    Text,
+    TimeZone,
+    UrlPath,
+    VariableName,
+    WarmHoursText,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What a value is, in the words of the reference page."""
-
-    words: str
-
-
-def _idle(value: object) -> float | None:
-    """None is what "never" has become; in a file, a setting without a value is refused before it comes here."""
-    return None if value is None else parse_idle(value)
-
-
-Duration = Annotated[
-    float,
-    BeforeValidator(parse_duration),
-    PlainSerializer(format_duration, when_used="json"),
-    WithJsonSchema({"type": ["string", "number"], "examples": ["15m", "1h30m"]}),
-    Kind("duration"),
-]
-IdleDuration = Annotated[
-    float | None,
-    BeforeValidator(_idle),
-    PlainSerializer(format_duration, when_used="json"),
-    WithJsonSchema({"type": ["string", "number"], "examples": ["15m", "never"]}),
-    Kind("duration or `never`"),
-]
-Hostname = Annotated[str, BeforeValidator(parse_hostname), Kind("hostname")]
-ListenAddress = Annotated[
-    Listen,
-    BeforeValidator(parse_listen),
-    PlainSerializer(str, when_used="json"),
-    WithJsonSchema({"type": "string", "examples": ["127.0.0.1:8890"]}),
-    Kind("IP address and port"),
-]
-Network = Annotated[str, BeforeValidator(parse_network), Kind("network")]
-Origin = Annotated[str, BeforeValidator(parse_origin), Kind("origin")]
-Flag = Annotated[
-    bool,
-    BeforeValidator(names.flag),
-    WithJsonSchema({"type": "boolean"}),
-    Kind("`true` or `false`"),
-]
-Port = Annotated[int, Field(ge=1, le=65535), Kind("1 to 65535")]
-Text = Annotated[
-    str,
-    AfterValidator(names.without_nul),
-    WithJsonSchema({"type": ["string", "number", "boolean"]}),  # what is not quoted is taken as it is written
-    Kind("text"),
-]
-FolderPath = Annotated[Path, BeforeValidator(names.path_text), Kind("path")]
-EngineName = Annotated[
-    str,
-    AfterValidator(names.shaped(names.ENGINE_NAME, "a name for an engine", 'use a-z, 0-9, "-" and "_"')),
-    Field(json_schema_extra={"pattern": names.ENGINE_NAME}),
-]
-ContainerName = Annotated[
-    str,
-    AfterValidator(names.shaped(names.CONTAINER_NAME, "the name of a container", 'try "faster-whisper"')),
-    Field(json_schema_extra={"pattern": names.CONTAINER_NAME}),
-    Kind("container name"),
-]
-ComposeName = Annotated[
-    str,
-    AfterValidator(names.shaped(names.COMPOSE_NAME, "a name that compose allows", 'try "whisper"')),
-    Field(json_schema_extra={"pattern": names.COMPOSE_NAME}),
-    Kind("compose name"),
-]
-VariableName = Annotated[
-    str,
-    AfterValidator(names.shaped(names.VARIABLE_NAME, "the name of a variable", 'try "WHISPER_MODEL"')),
-    Field(json_schema_extra={"pattern": names.VARIABLE_NAME}),
-    Kind("name"),
-]
-UrlPath = Annotated[
-    str,
-    AfterValidator(names.shaped(names.URL_PATH, "a path", 'try "/health"')),
-    Field(json_schema_extra={"pattern": names.URL_PATH}),
-    Kind("URL path"),
-]
 
 
 class Section(BaseModel):
@@ -164,6 +86,37 @@ class Ready(Section):
     """Asked with GET until the engine answers with a status from 200 to 399."""
 
 
+class QueueSettings(Section):
+    """Requests that wait for an engine: while it starts, for its turn in the budget, or for a free place."""
+
+    limit: Annotated[int, Field(ge=1, le=100_000), Kind("1 to 100000")] = 1024
+    """How many may wait. More are refused with 429."""
+    max_wait: Duration = 600
+    """How long one may wait. After that, 503."""
+    bytes: Size | None = None
+    """How large the bodies of those that wait may be together, by what they declare. More are refused with 429."""
+
+
+class Needs(Section):
+    """What the engine takes of the `budget` while it runs. What is not said counts as nothing."""
+
+    memory: Size | None = None
+    """Main memory."""
+    gpu_memory: Size | None = None
+    """Memory of the GPU."""
+
+
+class Budget(Section):
+    """What all engines together may take. One that does not fit waits until others have been put to sleep."""
+
+    memory: Size | None = None
+    """Main memory. Not limited where it is not set."""
+    gpu_memory: Size | None = None
+    """Memory of the GPU. Not limited where it is not set."""
+    turn: Duration = 30
+    """How long an engine that others wait for may go on before it has to make room. No running request is cut."""
+
+
 class EngineSpec(Section):
     """One engine: its hostnames, what runs it, and how long it may idle."""
 
@@ -189,6 +142,31 @@ class EngineSpec(Section):
     """How long the engine may take to stop by itself before it is killed."""
     answer_timeout: Duration = 3600
     """How long the engine may take to begin an answer once it has the request. After that, 504."""
+    concurrency: Concurrency = None
+    """Requests that are with the engine at once; more wait in the queue."""
+    queue: QueueSettings = QueueSettings()
+    """The requests that wait for it."""
+    replay: Flag = True
+    """Whether a request is sent once more when the engine dies before it has begun an answer. `false` where sending
+    one twice would do harm."""
+    min_awake: Pause = 0
+    """Not put to sleep sooner than this after it became ready, be it for idling or to make room."""
+    needs: Needs = Needs()
+    """What it takes of the budget."""
+    keep_warm: tuple[WarmHoursText, ...] = ()
+    """Hours of the week, such as `Mon-Fri 08:00-18:00`, in which it is woken and kept awake; or `always`."""
+    preload: Flag = False
+    """Woken when the gateway starts."""
+    quiet_paths: tuple[QuietPath, ...] = (
+        "/health",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/docs",
+        "/openapi.json",
+        "/v1/models",
+    )
+    """GET and HEAD for these neither wake the engine nor keep it awake; the gateway answers them while it sleeps."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -206,6 +184,14 @@ class EngineDefaults(Section):
     """See `engines.*.stop_timeout`."""
     answer_timeout: Duration = 3600
     """See `engines.*.answer_timeout`."""
+    concurrency: Concurrency = None
+    """See `engines.*.concurrency`."""
+    queue: QueueSettings = QueueSettings()
+    """The requests that wait for an engine."""
+    replay: Flag = True
+    """See `engines.*.replay`."""
+    min_awake: Pause = 0
+    """See `engines.*.min_awake`."""
 
 
 class LogSettings(Section):
@@ -217,6 +203,21 @@ class LogSettings(Section):
     """The least severe event that is logged."""
     requests: Literal["notable", "all"] = "notable"
     """`notable`: requests that woke or waited for an engine, or failed. `all`: every request."""
+
+
+class SpoolSettings(Section):
+    """The folder where request bodies are kept until their engine has answered. Its files have no names."""
+
+    dir: FolderPath | None = None
+    """By default the folder `spool` in `state_dir`."""
+    per_request: Size = 1024**3
+    """The most that is kept of one request. One that is larger is slowed down, and cannot be sent once more."""
+    total: Size = 4 * 1024**3
+    """The most that is kept of all requests together."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        return self._obeying(contradictions.in_spool)
 
 
 class GatewaySettings(Section):
@@ -246,8 +247,16 @@ class GatewaySettings(Section):
     """How long a client may take to send a request's head."""
     head_limit: Annotated[int, Field(ge=1024, le=1024 * 1024), Kind("1024 to 1048576 bytes")] = 32 * 1024
     """Largest request head, or head of an engine's answer, in bytes."""
+    time_zone: TimeZone = "UTC"
+    """Whose clock `keep_warm` goes by, such as `Europe/Berlin`."""
+    spool: SpoolSettings = SpoolSettings()
+    """Where request bodies are kept."""
     log: LogSettings = LogSettings()
     """Logging."""
+
+    @property
+    def spool_folder(self) -> Path:
+        return self.spool.dir or self.state_dir / "spool"
 
     @field_validator("admin")
     @classmethod
@@ -266,6 +275,8 @@ class Config(Section):
 
     gateway: GatewaySettings = GatewaySettings()
     """The gateway itself."""
+    budget: Budget | None = None
+    """What all engines together may take."""
     defaults: EngineDefaults = EngineDefaults()
     """Values for every engine that does not set its own."""
     engines: Annotated[dict[EngineName, EngineSpec], Field(min_length=1)]
@@ -282,21 +293,29 @@ class Config(Section):
             defaults = defaults.model_dump(exclude_unset=True)
         if not isinstance(defaults, dict) or not isinstance(engines, dict):
             return data
-        usable = {key: value for key, value in defaults.items() if _is_usable(key, value)}
-        return {
-            **data,
-            "engines": {name: {**usable, **spec} if isinstance(spec, dict) else spec for name, spec in engines.items()},
-        }
+        usable = {key: value for key, value in defaults.items() if _is_usable({key: value})}
+        filled = {name: _filled(spec, usable) if isinstance(spec, dict) else spec for name, spec in engines.items()}
+        return {**data, "engines": filled}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         return self._obeying(contradictions.in_file)
 
 
-def _is_usable(key: object, value: object) -> bool:
+def _filled(spec: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """What the engine says wins, inside `queue` key by key."""
+    own, default = spec.get("queue"), defaults.get("queue")
+    if isinstance(own, QueueSettings):
+        own = own.model_dump(exclude_unset=True)
+    if isinstance(own, dict) and isinstance(default, dict):
+        spec = {**spec, "queue": {**default, **own}}
+    return {**defaults, **spec}
+
+
+def _is_usable(default: dict[str, Any]) -> bool:
     """Whether a default can be handed to the engines. One that cannot is reported once, where it is written."""
     try:
-        EngineDefaults.model_validate({key: value})
+        EngineDefaults.model_validate(default)
     except ValidationError:
         return False
     return True

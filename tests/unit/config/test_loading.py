@@ -104,7 +104,7 @@ engines:
     port: 70000
     start_timeout:
     ready: {path: health}
-budget: {memory: 4g}
+rooms: {memory: 4g}
 """
     assert problems(text) == [
         'config.yaml:2 gateway.listen: "8890" is not an address to listen on (try "127.0.0.1:8890")',
@@ -134,7 +134,7 @@ budget: {memory: 4g}
             '(remove the line, or write "" for an empty text)'
         ),
         'config.yaml:18 engines."Whisper X".ready.path: "health" is not a path (try "/health")',
-        'config.yaml:19 budget: unknown setting "budget" (known here: gateway, defaults, engines)',
+        'config.yaml:19 rooms: unknown setting "rooms" (known here: gateway, budget, defaults, engines)',
     ]
 
 
@@ -146,7 +146,7 @@ def test_a_wrong_default_is_told_once_and_at_its_own_line(problems: Problems) ->
         'config.yaml:2 defaults.idle_after: "soon" is not a duration (try "15m")',
         (
             'config.yaml:3 defaults.prot: unknown setting "prot" (known here: '
-            "idle_after, start_timeout, stop_timeout, answer_timeout)"
+            "idle_after, start_timeout, stop_timeout, answer_timeout, concurrency, queue, replay, min_awake)"
         ),
     ]
 
@@ -179,7 +179,8 @@ def test_what_is_inside_an_unknown_setting_is_not_told(problems: Problems) -> No
     assert problems(f"{SMALL}    quota:\n      a: ${{NO_SUCH}}\n      b:\n") == [
         (
             'config.yaml:6 engines.whisper.quota: unknown setting "quota" (known here: hosts, docker, process, port, '
-            "ready, cors, forward_authorization, idle_after, start_timeout, stop_timeout, answer_timeout)"
+            "ready, cors, forward_authorization, idle_after, start_timeout, stop_timeout, answer_timeout, concurrency, "
+            "queue, replay, min_awake, needs, keep_warm, preload, quiet_paths)"
         )
     ]
 

@@ -29,15 +29,31 @@ gateway:
   drain_timeout: 30s
   head_timeout: 30s
   head_limit: 32768
+  time_zone: UTC
+  spool:
+    dir: ./state/spool
+    per_request: 1g
+    total: 4g
   log:
     format: auto
     level: info
     requests: notable
+budget:
+  memory: 8g
+  gpu_memory: 24g
+  turn: 30s
 defaults:
   idle_after: 15m
   start_timeout: 60s
   stop_timeout: 10s
   answer_timeout: 1h
+  concurrency: unlimited
+  queue:
+    limit: 1024
+    max_wait: 10m
+    bytes: 8g
+  replay: true
+  min_awake: 0s
 engines:
   one:
     hosts:
@@ -56,6 +72,21 @@ engines:
     start_timeout: 1m
     stop_timeout: 1m
     answer_timeout: 1m
+    concurrency: 2
+    queue:
+      limit: 10
+      max_wait: 1m
+      bytes: 1g
+    replay: false
+    min_awake: 1m
+    needs:
+      memory: 4g
+      gpu_memory: 6g
+    keep_warm:
+      - Mon-Fri 08:00-18:00
+    preload: true
+    quiet_paths:
+      - /health
   two:
     hosts:
       - b.example.org
@@ -77,7 +108,7 @@ engines:
     port: 8801
 """
 LINES = COMPLETE.splitlines()
-FREE_TEXT = {"admins", "command", "NAME", "KEY", "state_dir", "directory"}
+FREE_TEXT = {"admins", "command", "NAME", "KEY", "state_dir", "dir", "directory"}
 """Where any text is right, unless no program can be given it."""
 RUBBISH = ["'?!'", '"a\\0b"', "[[x]]", "{x: {y: z}}", "", "${NO_SUCH_VARIABLE}", "'\U0001f600'", f"'{'9' * 5000}'"]
 
