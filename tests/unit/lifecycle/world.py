@@ -3,7 +3,7 @@
 Nothing happens by itself: `ordinary` and `surprises` tell what may happen next. Each happening checks on its way that
 no command breaks a promise, and `check` what must hold between them.
 
-The performer is `gateway/supervision/supervisor.py` without time: it does one thing at a time (start, stop or look),
+The performer is `gateway/supervision/performer.py` without time: it does one thing at a time (start, stop or look),
 gives up a start or probe when told to stop, and drops the outcome of whatever is older than its newest order.
 """
 

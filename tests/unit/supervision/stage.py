@@ -113,9 +113,15 @@ class FragileRuntime(MemoryRuntime):
 class Stage:
     """The engine whisper: 900 s idle, 60 s to start, unless a test says otherwise."""
 
-    def __init__(self, name: str = "whisper", clock: FakeClock | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        name: str = "whisper",
+        clock: FakeClock | None = None,
+        runtime: FragileRuntime | None = None,
+        **settings: Any,
+    ) -> None:
         self.clock = clock or FakeClock()
-        self.runtime = FragileRuntime(ADDRESS, clock=self.clock)
+        self.runtime = runtime or FragileRuntime(ADDRESS, clock=self.clock)
         self.probe = ScriptedProbe()
         words = {"idle_after": 900, "start_timeout": 60, **settings}
         target = ProcessTarget(command=("engine",))

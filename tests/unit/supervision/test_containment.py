@@ -19,7 +19,7 @@ from gateway.errors import (
 )
 from gateway.lifecycle.events import SleepAsked, WakeAsked
 from gateway.lifecycle.phases import ASLEEP, FAILED, READY, STOPPING, WAKING
-from gateway.supervision import supervisor
+from gateway.supervision import performer
 from tests.unit.supervision.stage import Stage, Visitor, calm, staged, supervised, until
 
 pytestmark = pytest.mark.anyio
@@ -48,7 +48,7 @@ def events(lines: Lines) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def watch_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "WATCH_PAUSE", 0)
+    monkeypatch.setattr(performer, "WATCH_PAUSE", 0)
 
 
 # start
@@ -210,8 +210,8 @@ async def test_a_look_that_fails_is_repeated_so_that_no_engine_runs_unseen(error
         for left in (1, 0):
             await calm()
             assert len(stage.runtime.breaks["inspect"]) == left
-            assert (stage.phase, stage.clock.pending) == (ASLEEP, [supervisor.LOOK_PAUSE])
-            stage.clock.advance(supervisor.LOOK_PAUSE)
+            assert (stage.phase, stage.clock.pending) == (ASLEEP, [performer.LOOK_PAUSE])
+            stage.clock.advance(performer.LOOK_PAUSE)
         await stage.reaches(READY)
         assert stage.runtime.starts == 0
         assert stage.clock.pending == [900]
@@ -223,7 +223,7 @@ async def test_a_runtime_that_does_not_answer_is_not_asked_more_often_the_more_h
         for _ in range(5):
             stage.runtime.hint()
             await calm()
-        assert stage.clock.pending == [supervisor.LOOK_PAUSE]
+        assert stage.clock.pending == [performer.LOOK_PAUSE]
 
 
 # watch
@@ -288,7 +288,7 @@ async def test_a_mistake_in_the_supervisor_itself_does_not_end_it(
     lines: Lines, other: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with staged() as stage:
-        monkeypatch.setattr(stage.engine, "_begin_probe", lambda *_: 1 / 0)
+        monkeypatch.setattr(stage.engine._performer, "_begin_probe", lambda *_: 1 / 0)
         stage.engine.tell(WakeAsked())
         await until(lambda: "engine.supervision_broke" in events(lines))
         monkeypatch.undo()
@@ -302,7 +302,7 @@ async def test_an_order_that_broke_in_the_supervisor_does_not_keep_it_from_looki
     lines: Lines, other: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with staged() as stage:
-        monkeypatch.setattr(stage.engine, "_start", lambda *_: 1 / 0)
+        monkeypatch.setattr(stage.engine._performer, "_start", lambda *_: 1 / 0)
         stage.engine.tell(WakeAsked())
         await until(lambda: "engine.supervision_broke" in events(lines))
         monkeypatch.undo()

@@ -63,7 +63,7 @@ async def test_a_look_waits_for_the_order_that_was_given_meanwhile() -> None:
     async with staged() as stage:
         stage.runtime.is_silent()
         stage.runtime.calls.clear()
-        stage.engine._look_again()
+        stage.engine._performer.look_again()
         stage.engine.tell(WakeAsked())
         await stage.reaches(READY)
         await calm()

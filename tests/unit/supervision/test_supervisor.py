@@ -159,8 +159,7 @@ async def test_a_new_supervisor_takes_over_where_the_last_one_left() -> None:
     async with supervised(first):
         await first.is_ready()
     assert first.runtime.running
-    second = Stage(clock=first.clock)
-    second.engine.runtime = first.runtime
+    second = Stage(clock=first.clock, runtime=first.runtime)
     async with supervised(second):
         await second.reaches(READY)
         second.clock.advance(900)
