@@ -1,7 +1,7 @@
 """What starts, stops, looks at and watches one engine.
 
 One object stands for one engine and can touch nothing but what the configuration names for it. A supervisor calls
-`start`, `stop` and `inspect` one at a time; `watch` runs beside them.
+`start`, `stop` and `inspect` one at a time; `watch` and `usage` run beside them.
 """
 
 from __future__ import annotations
@@ -54,6 +54,13 @@ class NotRunning:
 Observation = Running | NotRunning
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a running engine takes at this moment. memory: bytes of main memory, with what it depends on."""
+
+    memory: int
+
+
 class Runtime(Protocol):
     """How one engine is started, stopped, inspected and watched.
 
@@ -87,6 +94,10 @@ class Runtime(Protocol):
         Yields once at the beginning, and after every gap in the source of events: what was missed is found by looking.
         Never ends by itself and never raises for a runtime that does not answer; it waits and tries again.
         """
+        ...
+
+    async def usage(self) -> Usage | None:
+        """What the engine takes now. None if it does not run, or its runtime does not measure that."""
         ...
 
     async def logs(self, tail: int) -> list[str]:

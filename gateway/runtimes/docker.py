@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from gateway.config.schema import DockerTarget, EngineSpec
 from gateway.errors import EngineMissing, StartRefused
-from gateway.runtimes.base import NotRunning, Observation, Running
+from gateway.runtimes.base import NotRunning, Observation, Running, Usage
 from gateway.runtimes.docker_address import Facts, NoAddressYetError, choose_address, network_mode
 from gateway.runtimes.docker_events import Attributes
 from gateway.runtimes.docker_host import DockerHost
@@ -40,6 +40,7 @@ from gateway.runtimes.docker_stack import (
     what_is_wrong,
 )
 from gateway.runtimes.docker_state import PAUSED, ContainerState
+from gateway.runtimes.docker_usage import working_set
 from gateway.runtimes.hints import Hints
 from gateway.runtimes.log_lines import last_lines
 
@@ -111,6 +112,12 @@ class DockerRuntime:
     def watch(self) -> AsyncIterator[None]:
         self._host.follow_events()
         return self._hints.listen()
+
+    async def usage(self) -> Usage | None:
+        try:
+            return await self._host.call(partial(self._usage_now, stack=await self._stack()))
+        except EngineMissing:
+            return None
 
     async def logs(self, tail: int) -> list[str]:
         if tail <= 0:
@@ -273,6 +280,19 @@ class DockerRuntime:
 
     def _others_hold(self, container: str) -> bool:
         return self._host.claims.others_hold(self.name, container)
+
+    def _usage_now(self, client: APIClient, stack: Stack) -> Usage | None:
+        """Of all that was started for the engine. One that was removed takes nothing."""
+        from gateway.runtimes.docker_calls import read_stats  # noqa: PLC0415 - imports the SDK
+
+        own = working_set(read_stats(client, stack[-1].container))
+        if own is None:
+            return None
+        total = own
+        for member in stack[:-1]:
+            with contextlib.suppress(EngineMissing):
+                total += working_set(read_stats(client, member.container)) or 0
+        return Usage(total)
 
     def _logs_now(self, client: APIClient, container: str, tail: int) -> bytes:
         from gateway.runtimes.docker_calls import read_logs  # noqa: PLC0415 - imports the SDK

@@ -1,4 +1,5 @@
-"""Two requests to Docker that the SDK cannot make as we need them: with a timeout of their own, or in bounded memory.
+"""Requests to Docker that the SDK cannot make as we need them: with a timeout of their own, in bounded memory, or in
+the words of the docker-proxy.
 
 Importing this imports the SDK, which is done in worker threads only.
 """
@@ -6,11 +7,14 @@ Importing this imports the SDK, which is done in worker threads only.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import docker.errors
 import requests
 from docker import APIClient
 
+from gateway.errors import EngineMissing
+from gateway.runtimes.docker_stack import missing_container
 from gateway.runtimes.log_lines import last_bytes
 
 PORTION = 64 * 1024
@@ -38,6 +42,24 @@ def read_logs(client: APIClient, container: str, tail: int, *, terminal: bool) -
     with _checked(client.get(url, params=asked, stream=True, timeout=client.timeout)) as response:
         portions = response.iter_content(PORTION)
         return last_bytes(portions if terminal else unpacked(portions))
+
+
+def read_stats(client: APIClient, container: str) -> dict[str, Any]:
+    """The container's statistics, measured once. Raises EngineMissing.
+
+    Docker may take two seconds for it before 1.41 of its API, which does not know `one-shot`.
+    """
+    asked = {"stream": 0, "one-shot": 1}  # in this order: nginx/docker-proxy knows no other
+    try:
+        response = _checked(client.get(f"{_url(client, container)}/stats", params=asked, timeout=client.timeout))
+    except docker.errors.NotFound:
+        raise EngineMissing(missing_container(container)) from None
+    stats = response.json()
+    named = isinstance(stats, dict) and str(stats.get("name") or "").removeprefix("/") in ("", container)
+    if not named:  # Docker also takes the beginning of an id
+        raise EngineMissing(missing_container(container))
+    found: dict[str, Any] = stats
+    return found
 
 
 def unpacked(portions: Iterable[bytes]) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ Nothing here takes time by itself. To hold a start or a stop, clear its gate; to
     runtime.fail_next_start(StartRefused("has no disk space left"))
     runtime.crash(exit_code=7)      # the program exits by itself
     runtime.available = False       # every call raises RuntimeUnavailable
+    runtime.memory = 2**30          # what the program takes, as long as it runs
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import AsyncIterator, Callable
 
 from gateway.clock import Clock, SystemClock
 from gateway.errors import RuntimeTrouble, RuntimeUnavailable
-from gateway.runtimes.base import Address, NotRunning, Observation, Running
+from gateway.runtimes.base import Address, NotRunning, Observation, Running, Usage
 from gateway.runtimes.hints import Hints
 
 NEVER_STARTED = NotRunning("was never started")
@@ -36,6 +37,7 @@ class MemoryRuntime:
         self.stops = 0
         self.calls: list[str] = []
         self.available = True
+        self.memory: int | None = None
         self.start_gate = _open_gate()
         self.stop_gate = _open_gate()
         self.on_start: Callable[[], None] = lambda: None
@@ -79,6 +81,10 @@ class MemoryRuntime:
 
     def watch(self) -> AsyncIterator[None]:
         return self._hints.listen()
+
+    async def usage(self) -> Usage | None:
+        self._called("usage")
+        return Usage(self.memory) if self.running and self.memory is not None else None
 
     async def logs(self, tail: int) -> list[str]:
         self._called("logs")

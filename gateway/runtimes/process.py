@@ -15,12 +15,13 @@ from collections.abc import AsyncIterator
 
 from gateway.config.schema import EngineSpec, ProcessTarget
 from gateway.errors import RuntimeTrouble, RuntimeUnavailable, StartRefused
-from gateway.runtimes.base import Address, NotRunning, Observation, Running
+from gateway.runtimes.base import Address, NotRunning, Observation, Running, Usage
 from gateway.runtimes.hints import Hints
 from gateway.runtimes.process_life import ProcessLife
 from gateway.runtimes.process_log import ProcessLog
 from gateway.runtimes.process_record import ProcessRecord, load_record
 from gateway.runtimes.process_spawn import refuse_taken_port, spawn
+from gateway.runtimes.process_usage import group_memory
 from gateway.runtimes.state_folder import StateFolder
 
 KILL_PATIENCE = 5.0
@@ -83,6 +84,13 @@ class ProcessRuntime:
         with contextlib.suppress(RuntimeUnavailable):
             self._current()  # so that the end of an adopted process is noticed
         return self._hints.listen(every=LOOK_SECONDS)
+
+    async def usage(self) -> Usage | None:
+        """Of its whole group: workers count."""
+        if (life := self._current()) is None:
+            return None
+        memory = await asyncio.to_thread(group_memory, life.record.pid)
+        return None if memory is None or life.ended.done() else Usage(memory)
 
     async def logs(self, tail: int) -> list[str]:
         return await asyncio.to_thread(self._log.tail, tail)

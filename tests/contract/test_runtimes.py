@@ -248,6 +248,21 @@ async def test_logs_are_the_last_lines_oldest_first(real_rig: Rig) -> None:
     assert (await runtime.logs(2)) == [listening, ready]
 
 
+# usage
+
+
+async def test_what_a_running_engine_takes_is_measured(real_rig: Rig) -> None:
+    runtime = await real_rig.engine()
+    assert await runtime.usage() is None
+    running = await runtime.start()
+    await until(lambda: accepts(running.address))
+    usage = await runtime.usage()
+    assert usage is not None
+    assert 4 * 2**20 < usage.memory < 200 * 2**20
+    await runtime.stop()
+    assert await runtime.usage() is None
+
+
 async def test_repr_fits_in_a_line(rig: Rig) -> None:
     runtime = await rig.engine()
     await runtime.start()

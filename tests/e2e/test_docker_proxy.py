@@ -34,6 +34,9 @@ async def test_an_engines_whole_life_passes(place: Place, proxy: DockerProxy) ->
     await until(lambda: accepts(running.address))
     await watch.until(lambda seen: isinstance(seen, Running))
     assert "log line 2" in await runtime.logs(100)
+    usage = await runtime.usage()
+    assert usage is not None
+    assert 2**20 < usage.memory < 2**30
     place.engine.pause()
     await watch.until(lambda seen: seen == NotRunning("is paused"))
     assert (await runtime.start()).instance == running.instance
@@ -94,6 +97,7 @@ def test_a_whole_life_passes_for_an_engine(place: Place, proxy: DockerProxy) -> 
         assert proxy.ask("POST", f"{container}/{verb}")[0] == 204, verb
     assert proxy.ask("GET", f"{container}/json")[0] == 200
     assert proxy.ask("GET", f"{container}/logs?stdout=1&stderr=1&tail=5")[0] == 200
+    assert proxy.ask("GET", f"{container}/stats?stream=0&one-shot=1")[0] == 200
 
 
 def test_a_container_outside_of_the_project_is_allowed_by_its_exact_name(place: Place, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ ALLOWED = re.compile(
     rf"|GET {API}/events\?(?:since=[0-9]+&)?filters=%7B%22type%22:%5B%22container%22%5D[A-Za-z0-9%:,._-]*"
     rf"|GET {API}/containers/{NAME}/json"
     rf"|GET {API}/containers/{NAME}/logs\?[a-z0-9=&.]+"
+    rf"|GET {API}/containers/{NAME}/stats\?stream=0&one-shot=1"
     rf"|POST {API}/containers/{NAME}/(?:start|pause|unpause|stop(?:\?t=[0-9]+)?|kill(?:\?signal=[A-Z0-9]+)?)"
     r") HTTP/1\.1\r\n(?:Host: docker\r\n|Connection: close\r\n){2}\r\n"
 )
@@ -104,7 +105,7 @@ likely = st.tuples(
     st.sampled_from(
         ["/containers/p-engine-1/", "/containers/else.where/", "/containers/p-other-1/", "/containers/", "/", "/events"]
     ),
-    st.sampled_from(["json", "start", "stop", "logs?stdout=1", "kill", "create", "_ping", "", "exec"]),
+    st.sampled_from(["json", "start", "stop", "logs?stdout=1", "stats?stream=0", "kill", "create", "_ping", "exec"]),
     st.sampled_from(
         [
             "",
@@ -112,6 +113,7 @@ likely = st.tuples(
             "&tail=5",
             "?since=1",
             "&since=9",
+            "&one-shot=1",
             "?",
             "/",
             "%20",
@@ -182,11 +184,12 @@ def test_what_is_on_the_list_is_seen_by_docker(proxy: DockerProxy, docker: _Dock
         "GET /v1.41/events?filters=x&since=17",
         "GET /containers/p-d.b-22/json",
         "GET /containers/else.where/logs?stdout=1&stderr=1&tail=5",
+        "GET /v1.41/containers/p-engine-1/stats?stream=0&one-shot=1",
         "POST /containers/p-engine-1/stop?t=10",
     ):
         assert proxy.ask(*line.split(" "))[0] == 200, line
     deadline = threading.Event()
-    while len(docker.seen) < 6:
+    while len(docker.seen) < 7:
         deadline.wait(0.01)
     assert [line for line in docker.seen if not ALLOWED.fullmatch(line.decode())] == []
     assert any(line.startswith(b"GET /v1.41/events?since=17&filters=") for line in docker.seen)

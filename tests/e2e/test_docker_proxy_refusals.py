@@ -71,6 +71,12 @@ REFUSED = [
     ("GET", "/containers/{engine}/top"),
     ("GET", "/containers/{engine}/changes"),
     ("GET", "/containers/{engine}/stats"),
+    ("GET", "/containers/{engine}/stats?stream=1"),
+    ("GET", "/containers/{engine}/stats?stream=0"),
+    ("GET", "/containers/{engine}/stats?stream=0&one-shot=1&stream=1"),
+    ("GET", "/containers/{engine}/stats?one-shot=1&stream=0"),
+    ("GET", "/containers/{other}/stats?stream=0&one-shot=1"),
+    ("POST", "/containers/{engine}/stats?stream=0&one-shot=1"),
     ("POST", "/containers/{engine}/update"),
     ("POST", "/containers/{engine}/rename?name=x"),
     ("POST", "/containers/{engine}/restart"),
@@ -86,7 +92,7 @@ REFUSED = [
 def test_nothing_else_that_docker_can_do_passes(
     place: Place, proxy: DockerProxy, method: str, target: str, version: str
 ) -> None:
-    target = version + target.format(engine=engine_name(place), image=STANDIN_IMAGE)
+    target = version + target.format(engine=engine_name(place), other=place.other.name, image=STANDIN_IMAGE)
     status, body = proxy.ask(method, target, json.dumps(ROOT_OF_THE_HOST).encode(), Content_Type="application/json")
     assert status == 403
     assert method == "HEAD" or "docker-proxy" in message_of(body)

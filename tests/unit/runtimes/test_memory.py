@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from gateway.errors import RuntimeUnavailable, StartRefused
-from gateway.runtimes.base import Address, NotRunning
+from gateway.runtimes.base import Address, NotRunning, Usage
 from gateway.runtimes.memory import MemoryRuntime
 
 pytestmark = pytest.mark.anyio
@@ -27,6 +27,16 @@ async def test_a_start_waits_at_its_gate(runtime: MemoryRuntime) -> None:
         runtime.start_gate.set()
     assert (runtime.running, runtime.starts) == (True, 1)
     assert starting.result().instance == "run-1"
+
+
+async def test_what_the_program_takes_is_what_the_test_says(runtime: MemoryRuntime) -> None:
+    runtime.memory = 5
+    assert await runtime.usage() is None
+    await runtime.start()
+    assert await runtime.usage() == Usage(5)
+    runtime.available = False
+    with pytest.raises(RuntimeUnavailable):
+        await runtime.usage()
 
 
 async def test_a_start_that_is_given_up_at_its_gate_has_begun_nothing(runtime: MemoryRuntime) -> None:
