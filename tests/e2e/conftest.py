@@ -71,14 +71,14 @@ class Engine:
         return self.container.status
 
     @contextlib.contextmanager
-    def counting_starts(self) -> Iterator[list[int]]:
-        """Collects the times (ns) at which Docker started it inside the block; complete when the block is left."""
+    def counting(self, event: str) -> Iterator[list[int]]:
+        """Collects the times (ns) of Docker's events `start` or `die` inside the block; complete when that is left."""
         times: list[int] = []
-        filters = {"container": self.name, "event": "start", "type": "container"}
+        filters = {"container": self.name, "event": event, "type": "container"}
         stream = self._client.events(filters=filters, decode=True)
 
         def collect() -> None:
-            times.extend(event["timeNano"] for event in stream)
+            times.extend(happened["timeNano"] for happened in stream)
 
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             collecting = pool.submit(collect)
@@ -87,6 +87,9 @@ class Engine:
             finally:
                 stream.close()
                 concurrent.futures.wait([collecting])
+
+    def counting_starts(self) -> contextlib.AbstractContextManager[list[int]]:
+        return self.counting("start")
 
 
 @pytest.fixture
