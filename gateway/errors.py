@@ -19,11 +19,13 @@
     │   ├── TooManyFailures          429 too_many_failures
     │   └── HeadTooLarge             431 request_head_too_large
     ├── EngineTrouble                the engine could not
+    │   ├── QueueFull                429 queue_full
     │   ├── EngineUnreachable        502 engine_unreachable
     │   ├── EngineBroke              502 engine_broke
     │   ├── EngineStartFailed        503 engine_start_failed
     │   ├── EngineCoolingDown        503 engine_cooling_down
     │   ├── EnginePutToSleep         503 engine_put_to_sleep
+    │   ├── QueueTimeout             503 queue_timeout
     │   ├── ShuttingDown             503 shutting_down
     │   ├── EngineStartTimeout       504 engine_start_timeout
     │   └── EngineAnswerTimeout      504 engine_answer_timeout
@@ -32,6 +34,7 @@
     │   ├── EngineMissing            what should be started does not exist
     │   ├── RuntimeUnavailable       Docker (or what else starts engines) does not answer
     │   └── StartRefused             the runtime said no
+    ├── NotAwake                     the engine sleeps, for a request that must not wake it; never an answer
     ├── ConfigError                  the file cannot be used; carries every problem found
     └── IllegalEvent                 500: we broke
 
@@ -184,6 +187,14 @@ class EngineTrouble(GatewayError):
     status, code, title = 503, "engine_trouble", "The engine could not answer"
 
 
+class QueueFull(EngineTrouble):
+    """More requests wait for it than `queue.limit` or `queue.bytes` allows, and not all of them somebody else's. Ask
+    again when `Retry-After` says.
+    """
+
+    status, code, title = 429, "queue_full", "Too many requests wait for the engine"
+
+
 class EngineUnreachable(EngineTrouble):
     """Its program runs and its readiness was confirmed, yet connections are refused. Look at the engine's log."""
 
@@ -212,6 +223,14 @@ class EnginePutToSleep(EngineTrouble):
     """An operator used `sleep --force` while this request was waiting. Ask again to wake the engine."""
 
     status, code, title = 503, "engine_put_to_sleep", "The engine was put to sleep by its operator"
+
+
+class QueueTimeout(EngineTrouble):
+    """It has waited for `queue.max_wait`: the engine starts slowly, has too many requests before this one, or waits for
+    its turn in the budget. Ask again when `Retry-After` says.
+    """
+
+    status, code, title = 503, "queue_timeout", "The request has waited too long for its turn"
 
 
 class ShuttingDown(EngineTrouble):
@@ -269,6 +288,12 @@ class RuntimeUnavailable(RuntimeTrouble):
 class StartRefused(RuntimeTrouble):
     status, code, title = 503, "start_refused", "The engine's runtime refused to start it"
     public = "was refused by its runtime"
+
+
+class NotAwake(GatewayError):
+    """The engine is not ready, and this request shall not wake it: whoever asked answers by itself."""
+
+    status, code, title = 503, "not_awake", "The engine is not awake"
 
 
 class IllegalEvent(GatewayError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from gateway.errors import GatewayError
 
@@ -29,12 +30,39 @@ class ProbeEngine(Command):
     attempt: int
 
 
+class AlarmKind(Enum):
+    """What an alarm ends: a start that takes too long, an idle time, or the rest after a failure."""
+
+    START = "start"
+    IDLE = "idle"
+    REST = "rest"
+
+
 @dataclass(frozen=True, slots=True)
 class SetAlarm(Command):
-    """After `seconds`, report AlarmRang(token). Replaces an earlier alarm."""
+    """After `seconds`, report AlarmRang(token). Replaces an earlier alarm.
+
+    An idle time may be stretched, and a rest is varied a little, by whoever sets the alarm.
+    """
 
     token: int
     seconds: float
+    why: AlarmKind
+
+
+@dataclass(frozen=True, slots=True)
+class AskRoom(Command):
+    """Ask for room in the budget; the outcome is RoomGranted. `politely`: only if nobody has to make it.
+
+    Replaces what was asked before.
+    """
+
+    politely: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUpRoom(Command):
+    """The room that was asked for is not wanted any more."""
 
 
 @dataclass(frozen=True, slots=True)

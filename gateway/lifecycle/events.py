@@ -12,9 +12,17 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class RequestArrived(Event):
-    """A request wants a lease. `ticket` names it until it has left."""
+    """A request wants a lease. `ticket` names it until it has left.
+
+    party: whose it is; parties take turns. size: bytes of its body, as declared. again: the engine died under it, so it
+    comes before others. quiet: it neither wakes the engine nor keeps it awake.
+    """
 
     ticket: int
+    party: str = ""
+    size: int = 0
+    again: bool = False
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +34,9 @@ class RequestLeft(Event):
 
 @dataclass(frozen=True, slots=True)
 class WakeAsked(Event):
-    """An operator wants the engine awake."""
+    """An operator wants the engine awake; `politely` means only if there is room for it anyway."""
+
+    politely: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +82,40 @@ class SeenRunning(Event):
 
 @dataclass(frozen=True, slots=True)
 class SeenStopped(Event):
-    """Looking at the runtime showed that the engine does not run."""
+    """Looking at the runtime showed that the engine does not run.
+
+    crashed: it ended by itself and not well. steady: it had been ready for long before.
+    """
 
     reason: str
+    crashed: bool = False
+    steady: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeSilent(Event):
+    """Our start command cannot be given: the runtime does not answer. It is tried until the start alarm rings."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomGranted(Event):
+    """There is room for the engine in the budget, and it is the engine's from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomWanted(Event):
+    """Others wait for the engine's room: it serves who is let in, admits nobody, and stops. Or they do no longer."""
+
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WarmthChanged(Event):
+    """The hours in which the engine is kept awake have begun, or have ended."""
+
+    warm: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from gateway.errors import (
     IllegalEvent,
 )
 from gateway.lifecycle import events as e
-from gateway.lifecycle.commands import Admit, Command, ProbeEngine, Refuse, SetAlarm, StartEngine, StopEngine
+from gateway.lifecycle.commands import Admit, AlarmKind, Command, ProbeEngine, Refuse, SetAlarm, StartEngine, StopEngine
 from gateway.lifecycle.phases import ASLEEP, FAILED, NEXT, READY, STOPPING, WAKING, Phase
 from gateway.lifecycle.policy import Policy
 
@@ -218,7 +218,7 @@ class EngineMachine:
             return EngineStartTimeout(f"{self.name} was not ready after {seconds:g} s", retry_after=rest)
 
         if self.serving:  # contact was lost, yet somebody is still being served: no stop while a lease is out
-            return [*self._refuse_waiting(timeout), self._set_alarm(seconds)]
+            return [*self._refuse_waiting(timeout), self._set_alarm(seconds, AlarmKind.START)]
         late = f"was not ready after {seconds:g} s"
         return self._fail(late, late, timeout)
 
@@ -230,7 +230,7 @@ class EngineMachine:
         self._ours = True
         self._attempt += 1  # a probe of an earlier run may still be answered
         self._wake_wanted = False
-        return [StartEngine(), self._set_alarm(self.policy.start_timeout)]
+        return [StartEngine(), self._set_alarm(self.policy.start_timeout, AlarmKind.START)]
 
     def _adopt(self) -> Commands:
         """Somebody else's start, or one we lost sight of: only find out whether it answers.
@@ -240,7 +240,7 @@ class EngineMachine:
         self.phase = WAKING
         self._ours = False
         probe = [] if self.instance is None else [self._probe()]
-        return [*probe, self._set_alarm(self.policy.start_timeout)]
+        return [*probe, self._set_alarm(self.policy.start_timeout, AlarmKind.START)]
 
     def _stop(self) -> Commands:
         self.phase = STOPPING
@@ -260,20 +260,24 @@ class EngineMachine:
 
     def _rest(self) -> Commands:
         self._clearing = False
-        return self._start() if self._wake_wanted else [self._set_alarm(self.policy.cool_down(self.failures))]
+        return (
+            self._start()
+            if self._wake_wanted
+            else [self._set_alarm(self.policy.cool_down(self.failures), AlarmKind.REST)]
+        )
 
     def _probe(self) -> Command:
         self._attempt += 1
         return ProbeEngine(self._attempt)
 
-    def _set_alarm(self, seconds: float) -> Command:
+    def _set_alarm(self, seconds: float, why: AlarmKind) -> Command:
         self._alarm += 1
-        return SetAlarm(self._alarm, seconds)
+        return SetAlarm(self._alarm, seconds, why)
 
     def _idle_alarm(self) -> Commands:
         if self.phase is not READY or self.serving or self.policy.idle_after is None:
             return []
-        return [self._set_alarm(self.policy.idle_after)]
+        return [self._set_alarm(self.policy.idle_after, AlarmKind.IDLE)]
 
     def _refuse_waiting(self, error: Callable[[], GatewayError]) -> Commands:
         refusals: Commands = [Refuse(ticket, error()) for ticket in self.waiting]

@@ -9,10 +9,18 @@ LONGEST_COOL_DOWN = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Seconds, each. `idle_after` None means that the engine is never stopped for idling."""
+    """Times are in seconds. `idle_after` None means that the engine is never stopped for idling.
+
+    concurrency: requests that are let in at once, None for any number. queue_limit, queue_bytes: how many may wait, and
+    how large their bodies may be together. budgeted: a start needs room in the budget.
+    """
 
     idle_after: float | None = 15 * 60
     start_timeout: float = 60
+    concurrency: int | None = None
+    queue_limit: int = 1024
+    queue_bytes: int | None = None
+    budgeted: bool = False
 
     def cool_down(self, failures: int) -> float:
         """Seconds of rest after this many failures in a row: 1, 2, 4, … and at most a minute."""

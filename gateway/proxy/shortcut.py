@@ -59,7 +59,11 @@ def shortcut(endpoint: Endpoint, client: Client) -> Shortcut | None:
     upstream = endpoint.pool.idle(address)
     if upstream is None:
         return None
-    return Shortcut(endpoint, client, errand, record, upstream)
+    lease = errand.engine.admit_at_once()
+    if lease is None:  # it is ready, but has as much to do as it may
+        endpoint.pool.keep(upstream)
+        return None
+    return Shortcut(endpoint, client, errand, record, upstream, lease=lease)
 
 
 class Shortcut:
@@ -67,14 +71,16 @@ class Shortcut:
 
     __slots__ = ("_client", "_endpoint", "_errand", "_lease", "_record", "_upstream")
 
-    def __init__(self, endpoint: Endpoint, client: Client, errand: Errand, record: Record, upstream: Upstream) -> None:
+    def __init__(
+        self, endpoint: Endpoint, client: Client, errand: Errand, record: Record, upstream: Upstream, *, lease: Lease
+    ) -> None:
         self._endpoint = endpoint
         self._client = client
         self._errand = errand
         self._record = record
         self._upstream = upstream
         engine = errand.engine
-        self._lease: Lease = engine.admit_at_once()
+        self._lease = lease
         record.engine = engine.name
         upstream.begin(client.scope["method"])
         upstream.listener = self._heard

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple, Protocol
 
@@ -16,10 +17,29 @@ class Target(NamedTuple):
     instance: str
 
 
+class Visit(NamedTuple):
+    """Who wants in, and with what.
+
+    party: whose request it is, such as "key:ci", "user:anna" or "client:192.0.2.7"; parties take turns. size: bytes of
+    its body, as declared. again: the engine died under it. quiet: it neither wakes the engine nor keeps it awake, and
+    is refused with NotAwake where it would have to wait. request_id: its name in the logs.
+    """
+
+    party: str = ""
+    size: int = 0
+    again: bool = False
+    quiet: bool = False
+    request_id: str = ""
+
+
+PLAIN = Visit()
+"""Somebody, with nothing much."""
+
+
 class Desk(Protocol):
     """The part of a supervisor that hands out tickets."""
 
-    def arrive(self) -> tuple[int, Target | asyncio.Future[Target]]: ...
+    def arrive(self, visit: Visit) -> tuple[int, Target | asyncio.Future[Target]]: ...
     def leave(self, ticket: int) -> None: ...
     def holds(self, ticket: int) -> bool:
         """Whether this one still keeps the engine awake."""
@@ -55,20 +75,31 @@ class Lease:
         self._desk.lost_contact(self._instance)
 
 
+def _nothing() -> None:
+    pass
+
+
 class Admission:
-    """One request's stay. Leaving the block, for whatever reason, gives the place back; so does a cancelled wait."""
+    """One request's stay. Leaving the block, for whatever reason, gives the place back; so does a cancelled wait.
 
-    __slots__ = ("_desk", "_ticket")
+    held: called once if the request has to wait and was not refused at once.
+    """
 
-    def __init__(self, desk: Desk) -> None:
+    __slots__ = ("_desk", "_held", "_ticket", "_visit")
+
+    def __init__(self, desk: Desk, visit: Visit = PLAIN, held: Callable[[], None] = _nothing) -> None:
         self._desk = desk
+        self._visit = visit
+        self._held = held
         self._ticket = 0
 
     async def __aenter__(self) -> Lease:
-        self._ticket, target = self._desk.arrive()
+        self._ticket, target = self._desk.arrive(self._visit)
         if isinstance(target, Target):
             return Lease(self._desk, self._ticket, target, waited=False)
         try:
+            if not target.done():
+                self._held()
             return Lease(self._desk, self._ticket, await target, waited=True)
         except BaseException:  # refused, or the client has gone: either way the ticket goes back
             if target.done() and not target.cancelled():

@@ -9,33 +9,59 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable
 
 import structlog
 
+from gateway.announcements import Announcements
 from gateway.clock import Clock, SystemClock, Timer
 from gateway.config.schema import EngineSpec
 from gateway.errors import EngineCoolingDown, GatewayError
 from gateway.lifecycle import events as e
-from gateway.lifecycle.commands import Admit, Command, ProbeEngine, Refuse, SetAlarm, StartEngine, StopEngine
+from gateway.lifecycle.commands import (
+    Admit,
+    AskRoom,
+    Command,
+    GiveUpRoom,
+    ProbeEngine,
+    Refuse,
+    SetAlarm,
+    StartEngine,
+    StopEngine,
+)
 from gateway.lifecycle.machine import EngineMachine
 from gateway.lifecycle.phases import ASLEEP, FAILED, READY, WAKING, Phase
 from gateway.lifecycle.policy import Policy
 from gateway.runtimes.base import Address, Runtime
-from gateway.supervision.admission import Admission, Lease, Target
+from gateway.supervision.admission import PLAIN, Admission, Lease, Target, Visit
 from gateway.supervision.performer import Performer
 from gateway.supervision.phase_log import log_phase
 from gateway.supervision.readiness import Probe
+from gateway.supervision.room import NullRoom, Room
 
 
 class Supervisor:
     """Joins one engine's machine with its runtime."""
 
-    def __init__(self, name: str, spec: EngineSpec, runtime: Runtime, probe: Probe, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        spec: EngineSpec,
+        runtime: Runtime,
+        probe: Probe,
+        clock: Clock | None = None,
+        *,
+        announce: Announcements | None = None,
+        room: Room | None = None,
+    ) -> None:
+        """`room` is None for an engine that needs none in the budget."""
         self.name = name
         self.spec = spec
         self.runtime = runtime
         self._machine = EngineMachine(name, Policy(spec.idle_after, spec.start_timeout))
         self._clock = clock or SystemClock()
+        self._announce = announce or Announcements()
+        self._room = room or NullRoom()
         self._tickets = itertools.count(1)
         self._admissions: dict[int, asyncio.Future[Target]] = {}
         self._alarm: Timer | None = None
@@ -100,28 +126,31 @@ class Supervisor:
 
     # Events
 
-    def admitted(self) -> Admission:
-        """`async with engine.admitted() as lease:` waits for the engine, and holds it awake inside the block.
+    def admitted(self, visit: Visit = PLAIN, held: Callable[[], None] = lambda: None) -> Admission:
+        """`async with engine.admitted(visit) as lease:` waits for the engine, and holds it awake inside the block.
 
-        Raises an EngineTrouble when the engine cannot be had.
+        held: called once if the request has to wait and was not refused at once. Raises an EngineTrouble when the
+        engine cannot be had, and NotAwake for a quiet visit that would have to wait.
         """
-        return Admission(self)
+        return Admission(self, visit, held)
 
     @property
     def ready_at(self) -> Address | None:
         """Where the engine listens, if it is ready now."""
         return self._performer.address if self.phase is READY else None
 
-    def admit_at_once(self) -> Lease:
-        """A lease on an engine that is ready now, without a block. Whoever gets it must leave."""
+    def admit_at_once(self) -> Lease | None:
+        """A lease without a block, if the engine is ready and has room for one more. Whoever gets it must leave."""
+        if self.phase is not READY:
+            return None
         ticket, target = self.arrive()
         assert isinstance(target, Target), "only a ready engine admits at once"
         return Lease(self, ticket, target, waited=False)
 
-    def arrive(self) -> tuple[int, Target | asyncio.Future[Target]]:
+    def arrive(self, visit: Visit = PLAIN) -> tuple[int, Target | asyncio.Future[Target]]:
         """A request wants in. Returns its ticket, and where it may go at once, or else what it has to wait for."""
         ticket = next(self._tickets)
-        commands = self._machine.handle(e.RequestArrived(ticket))
+        commands = self._machine.handle(e.RequestArrived(ticket, visit.party, visit.size, visit.again, visit.quiet))
         if len(commands) == 1 and type(commands[0]) is Admit:
             return ticket, self._target()
         future: asyncio.Future[Target] = asyncio.get_running_loop().create_future()
@@ -183,8 +212,12 @@ class Supervisor:
                     self._resolve(ticket, None)
                 case Refuse(ticket, error):
                     self._resolve(ticket, error)
-                case SetAlarm(token, seconds):
+                case SetAlarm(token, seconds, _):
                     self._set_alarm(token, seconds)
+                case AskRoom(politely):
+                    self._room.ask(self.name, politely=politely)
+                case GiveUpRoom():
+                    self._room.give_up(self.name)
                 case StartEngine() | StopEngine() | ProbeEngine():
                     self._performer.order(command)
                 case _:

@@ -57,10 +57,12 @@ async def test_a_request_to_a_ready_engine_is_let_in_without_waiting_for_anythin
 async def test_a_ready_engine_admits_without_a_block_too() -> None:
     async with staged() as stage:
         assert stage.engine.ready_at is None
+        assert stage.engine.admit_at_once() is None
         async with asyncio.TaskGroup() as group:
             await Visitor(stage, group).leaves()
         assert stage.engine.ready_at == ADDRESS
         lease = stage.engine.admit_at_once()
+        assert lease is not None
         assert (lease.address, lease.waited, stage.engine.serving) == (ADDRESS, False, 1)
         lease.leave()
         assert (stage.engine.serving, stage.phase) == (0, READY)
