@@ -8,7 +8,7 @@ from gateway.config.problems import described, quoted
 
 MOST = 10_000
 _NUMBER = re.compile(r"[0-9]{1,15}")
-_MEANS_UNLIMITED = {"all", "any", "inf", "infinite", "infinity", "never", "no", "none", "null", "off", "unbounded"}
+_MEANS_UNLIMITED = {"all", "any", "inf", "infinite", "never", "no", "none", "null", "off", "unbounded", "unlimited"}
 
 
 def parse_concurrency(value: object) -> int | None:

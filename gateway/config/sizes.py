@@ -8,7 +8,7 @@ from decimal import Decimal
 from gateway.config.problems import described, quoted
 
 _UNITS = {"t": 1024**4, "g": 1024**3, "m": 1024**2, "k": 1024}
-_NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,9})?"
+_NUMBER = r"[0-9]{1,16}(?:\.[0-9]{1,9})?"
 _WELL_FORMED = re.compile(rf"(?P<number>{_NUMBER})(?:(?P<unit>[kmgt])(?:i?b)?|b)?", re.IGNORECASE)
 _LIKELY = re.compile(rf"\D{{0,9}}?(?P<number>{_NUMBER})\s*(?P<unit>[kmgt])?(?:i?b|ilo\w*|ega\w*|iga\w*|era\w*)?\s*")
 

@@ -20,6 +20,11 @@ _EXAMPLE = "Mon-Fri 08:00-18:00"
 _SHAPE = re.compile(r"(?P<days>\S+) +(?P<start>[0-9]{1,2}:[0-9]{2})-(?P<end>[0-9]{1,2}:[0-9]{2})")
 _TIME = r"(\d{1,2})(?:[:.h](\d{2}))?\s*(am|pm)?"
 _LIKELY = re.compile(rf"(?P<days>[a-z ,;&/+-]*?),?\s*{_TIME}\s*(?:-|to|until)\s*{_TIME}\s*(?:h|uhr)?")
+_GROUPS = {
+    **dict.fromkeys(("weekday", "weekdays", "workdays"), "Mon-Fri"),
+    **dict.fromkeys(("weekend", "weekends"), "Sat,Sun"),
+    **dict.fromkeys(("everyday", "always", "all", "*"), "daily"),
+}
 _EVERY = re.compile(r"(?:daily|every ?day|all days|each day)?")
 
 
@@ -81,7 +86,7 @@ def _days(text: str) -> frozenset[int]:
 def _day(text: str) -> int:
     if text.capitalize() in DAYS:
         return DAYS.index(text.capitalize())
-    likely = next((day for day in DAYS if text.lower().startswith(day.lower())), None)
+    likely = next((day for day in DAYS if text.lower().startswith(day.lower())), _GROUPS.get(text.lower()))
     hint = f" (try {quoted(likely)})" if likely else did_you_mean(text.capitalize(), DAYS)
     raise ValueError(f"{quoted(text)} is not a day{hint or ' (try Mon-Fri, or daily)'}")
 
@@ -133,7 +138,7 @@ def _likely_days(text: str) -> str:
     text = text.strip(" ,:")
     if _EVERY.fullmatch(text):
         return "daily"
-    text = text.replace("weekdays", "mon-fri").replace("weekends", "sat,sun").replace("weekend", "sat,sun")
+    text = _GROUPS.get(text, text).lower()
     words = re.sub(r"\b(mon|tue|wed|thu|fri|sat|sun)[a-z]*", r"\1", text)
     words = re.sub(r"\s*(?:-|\bto\b|\buntil\b)\s*", "-", words)
     return re.sub(r"\s*(?:[,;&/+]|\band\b)\s*|\s+", ",", words)

@@ -20,6 +20,7 @@ python3Packages.buildPythonApplication {
     docker
     httptools
     httpx
+    prometheus-client
     pydantic
     pyyaml
     rich
@@ -27,8 +28,10 @@ python3Packages.buildPythonApplication {
     starlette
     structlog
     typer
+    tzdata
     uvicorn
     uvloop
+    watchfiles
   ];
 
   # They need Docker, nginx and models.
