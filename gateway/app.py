@@ -17,6 +17,7 @@ from gateway.config.schema import EngineSpec
 from gateway.control.api import control_app
 from gateway.control.guard import NearbyOnly
 from gateway.control.portal import Portal
+from gateway.metrics.page import Metrics
 from gateway.proxy.endpoint import Endpoint
 from gateway.proxy.http import Message, Receive, Send
 from gateway.proxy.pool import Pool
@@ -49,7 +50,8 @@ class App:
         self._access = access
         settings = config.gateway
         self._portal = settings.portal
-        self._control: Any = control_app(fleet, settings.portal)
+        self._metrics = Metrics(self.announce, fleet, lambda: self.config.budget)
+        self._control: Any = control_app(fleet, settings.portal, self._metrics.page)
         log_all = settings.log.requests == "all"
         self._at_portal: Any = Portal(self._control, access.peers, access.ask, log_all=log_all)
         if settings.access == "everybody" and not settings.listen.is_loopback:

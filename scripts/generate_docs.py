@@ -21,6 +21,7 @@ from gateway.config.problems import dotted  # noqa: E402
 from gateway.config.reference import Setting, sections, settings  # noqa: E402
 from gateway.errors import AskedWrongly, EngineTrouble, GatewayError, GatewayExhausted  # noqa: E402
 from gateway.lifecycle.phases import NEXT, Phase  # noqa: E402
+from gateway.metrics import instruments  # noqa: E402
 
 
 def config_schema(_present: str) -> str:
@@ -93,6 +94,14 @@ def _targets(before: Phase, targets: tuple[Phase, ...]) -> str:
     return " or ".join("stays" if after is before else f"→ {after.value}" for after in targets)
 
 
+def metrics_page(present: str) -> str:
+    lines = ["| metric | kind | labels | meaning |", "| --- | --- | --- | --- |"]
+    for metric in instruments.ALL:
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        lines.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.meaning} |")
+    return between_markers(present, "metrics", "\n".join(lines))
+
+
 def between_markers(page: str, name: str, content: str) -> str:
     """The page with the part between `<!-- generated: NAME -->` and its end marker replaced."""
     begin, end = f"<!-- generated: {name} -->", f"<!-- end of generated: {name} -->"
@@ -107,6 +116,7 @@ DOCUMENTS: dict[str, Callable[[str], str]] = {
     "docs/configuration.md": configuration_page,
     "docs/errors.md": errors_page,
     "docs/lifecycle.md": lifecycle_page,
+    "docs/metrics.md": metrics_page,
 }
 
 

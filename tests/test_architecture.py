@@ -61,6 +61,7 @@ ONLY_IN = {
     "uvicorn": ("gateway/serving", "gateway/server/", "engines/"),
     "starlette": ("gateway/control/", "engines/"),
     "yaml": "gateway/config/",
+    "prometheus_client": "gateway/metrics/",
     "faster_whisper": (
         *(f"engines/faster/{name}" for name in ("transcriber", "sharing", "chunks", "speech")),
         "engines/whisperx/listener",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from starlette.applications import Starlette
@@ -22,14 +23,20 @@ from gateway.supervision.fleet import Fleet
 from gateway.supervision.supervisor import Supervisor
 
 MOST_LOG_LINES = 10_000
+METRICS_TYPE = "text/plain; version=0.0.4"
+"""Prometheus' text format; the charset is added."""
 
 
-def control_app(fleet: Fleet, portal: str | None) -> Starlette:
-    """The control API as an ASGI application. It believes what `scope["gateway.caller"]` says of the caller."""
-    control = _Control(fleet)
+def control_app(fleet: Fleet, portal: str | None, metrics: Callable[[], bytes]) -> Starlette:
+    """The control API as an ASGI application. It believes what `scope["gateway.caller"]` says of the caller.
+
+    metrics: makes the page that Prometheus reads.
+    """
+    control = _Control(fleet, portal, metrics)
     routes = [
         Route("/healthz", control.healthz, methods=["GET"]),
         Route("/readyz", control.readyz, methods=["GET"]),
+        Route("/metrics", control.metrics, methods=["GET"]),
         Route("/api/engines", control.engines, methods=["GET"]),
         Route("/api/engines/{name}", control.engine, methods=["GET"]),
         Route("/api/engines/{name}/wake", control.wake, methods=["POST"]),
@@ -43,8 +50,10 @@ def control_app(fleet: Fleet, portal: str | None) -> Starlette:
 class _Control:
     """The routes' handlers."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, portal: str | None, metrics: Callable[[], bytes]) -> None:
         self._fleet = fleet
+        self._portal = portal
+        self._metrics = metrics
 
     async def healthz(self, _: Request) -> Response:
         """The gateway's process answers. Says nothing about engines, and touches none."""
@@ -54,6 +63,13 @@ class _Control:
         """200 when every engine's runtime has been looked at, so that what already ran has been adopted; else 503."""
         ready = self._fleet.looked
         return JSONResponse({"status": "ready" if ready else "starting"}, 200 if ready else 503)
+
+    async def metrics(self, request: Request) -> Response:
+        """What Prometheus collects: of all engines, so a key for some of them is not enough. One for the portal is."""
+        caller = _caller(request)
+        if not caller.admin and not (self._portal and caller.may_use(self._portal)):
+            raise HostNotAllowed("This API key is not for the portal. Use one that was made for it, or for everything.")
+        return Response(self._metrics(), media_type=METRICS_TYPE)
 
     async def engines(self, request: Request) -> Response:
         """All engines that the caller may use."""
