@@ -30,6 +30,7 @@
     │   ├── EngineStartTimeout       504 engine_start_timeout
     │   └── EngineAnswerTimeout      504 engine_answer_timeout
     ├── GatewayExhausted             503 gateway_exhausted: we ran out of something
+    ├── SpoolFull                    507 spool_full: the disk is
     ├── RuntimeTrouble               raised by a runtime; the supervisor turns it into one of the above
     │   ├── EngineMissing            what should be started does not exist
     │   ├── RuntimeUnavailable       Docker (or what else starts engines) does not answer
@@ -259,6 +260,14 @@ class GatewayExhausted(GatewayError):
     """Out of sockets, ports or memory for them. Raise the limit on open files (`ulimit -n`, `LimitNOFILE=`)."""
 
     status, code, title = 503, "gateway_exhausted", "The gateway has no connections left"
+
+
+class SpoolFull(GatewayError):
+    """A large body was to be kept until its engine is awake, and there was no room for it. Make some in
+    `gateway.spool.dir`, or let the bodies there be fewer or smaller (`gateway.spool`).
+    """
+
+    status, code, title = 507, "spool_full", "The disk for request bodies is full"
 
 
 class RuntimeTrouble(GatewayError):

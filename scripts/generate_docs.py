@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 from gateway.config.json_schema import json_schema  # noqa: E402 - from this folder, installed or not
 from gateway.config.problems import dotted  # noqa: E402
 from gateway.config.reference import Setting, sections, settings  # noqa: E402
-from gateway.errors import AskedWrongly, EngineTrouble, GatewayError, GatewayExhausted  # noqa: E402
+from gateway.errors import AskedWrongly, EngineTrouble, GatewayError, GatewayExhausted, SpoolFull  # noqa: E402
 from gateway.lifecycle.phases import NEXT, Phase  # noqa: E402
 from gateway.metrics import instruments  # noqa: E402
 
@@ -57,7 +57,7 @@ def errors_page(present: str) -> str:
 
 def answers_to_clients() -> list[type[GatewayError]]:
     """The errors that somebody may get as an answer, by status."""
-    found = [GatewayExhausted, *AskedWrongly.__subclasses__(), *EngineTrouble.__subclasses__()]
+    found = [GatewayExhausted, SpoolFull, *AskedWrongly.__subclasses__(), *EngineTrouble.__subclasses__()]
     return sorted(found, key=lambda error: (error.status, error.code))
 
 

@@ -1,0 +1,93 @@
+"""One file without a name. Everything that touches the disk happens in a thread: a slow disk must stop nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import TypeVar
+
+MOST_PARTS = 512
+"""Parts that one system call takes; IOV_MAX is 1024 or more everywhere."""
+
+
+T = TypeVar("T")
+
+
+class FileClosed(Exception):
+    """The file was closed before its turn came."""
+
+
+class SpoolFile:
+    """Read and written at places, in threads. Closing waits for none of them, and a descriptor is never used after.
+
+    closed: called on the event loop when the disk has its space back.
+    """
+
+    def __init__(self, descriptor: int, threads: Executor, closed: Callable[[], None]) -> None:
+        self._descriptor = descriptor
+        self._threads = threads
+        self._closed = closed
+        self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()  # of the two below, which threads share
+        self._users = 0
+        self._closing = False
+
+    async def write(self, parts: list[bytes], at: int) -> None:
+        """Write all of it. Raises OSError, after which some of it may be there; and FileClosed."""
+        await self._loop.run_in_executor(self._threads, self._use, _write, parts, at)
+
+    async def read(self, size: int, at: int) -> bytes:
+        """What is there, at most so many bytes. Raises OSError and FileClosed."""
+        return await self._loop.run_in_executor(self._threads, self._use, _read, size, at)
+
+    def close(self) -> None:
+        """Free the disk as soon as no thread is at work on it any more."""
+        with self._lock:
+            closing, self._closing = self._closing, True
+            if closing or self._users:
+                return  # the last user closes it
+        try:
+            self._threads.submit(self._close)  # to free a large file takes its time
+        except RuntimeError:  # there are no threads any more: the gateway ends
+            self._close()
+
+    def _use(self, operation: Callable[..., T], *arguments: object) -> T:
+        with self._lock:
+            if self._closing:
+                raise FileClosed
+            self._users += 1
+        try:
+            return operation(self._descriptor, *arguments)
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            last = self._closing and not self._users
+        if last:
+            self._close()
+
+    def _close(self) -> None:
+        os.close(self._descriptor)
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody counts any more
+            self._loop.call_soon_threadsafe(self._closed)
+
+
+def _write(descriptor: int, parts: list[bytes], at: int) -> None:
+    left = [memoryview(part) for part in parts]
+    while left:
+        written = os.pwritev(descriptor, left[:MOST_PARTS], at)
+        at += written
+        while left and written >= len(left[0]):
+            written -= len(left.pop(0))
+        if written:
+            left[0] = left[0][written:]
+
+
+def _read(descriptor: int, size: int, at: int) -> bytes:
+    return os.pread(descriptor, size, at)

@@ -1,0 +1,76 @@
+"""The folder in which spools lie. Its files have no names, so that nothing of them outlives the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from gateway.spool.file import SpoolFile
+
+THREADS = 4
+"""At work on the disk at once, for all requests."""
+PREFIX = "whisper-gateway-body-"
+
+
+class SpoolFolder:
+    """Opens files and owns the threads that work on them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="spool")
+
+    def prepare(self) -> None:
+        """Make the folder, for us alone, unless it is there; and remove what a crash has left in it.
+
+        Raises OSError, with the folder in its text, if files cannot be made there.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for left in self.path.glob(f"{PREFIX}*"):
+                left.unlink(missing_ok=True)
+            os.close(_unnamed(self.path))
+        except OSError as error:
+            text = f"request bodies cannot be kept in {self.path}: {error.strerror}"
+            raise OSError(error.errno, text) from error
+
+    async def open(self, closed: Callable[[], None]) -> SpoolFile:
+        """A new file; see `SpoolFile`. Raises OSError."""
+        opening = self._threads.submit(_unnamed, self.path)
+        try:
+            descriptor = await asyncio.wrap_future(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_unwanted)
+            raise
+        return SpoolFile(descriptor, self._threads, closed)
+
+    def close(self) -> None:
+        """No more files. Those that are open are closed by their spools."""
+        self._threads.shutdown(wait=False)
+
+
+def _close_unwanted(opening: Future[int]) -> None:
+    """Whoever wanted this file has gone."""
+    if not opening.cancelled() and opening.exception() is None:
+        os.close(opening.result())
+
+
+def _unnamed(folder: Path) -> int:
+    """A descriptor of a new file without a name."""
+    flag = getattr(os, "O_TMPFILE", None)
+    if flag is not None:
+        with contextlib.suppress(IsADirectoryError, FileNotFoundError, NotADirectoryError):
+            try:
+                return os.open(folder, flag | os.O_RDWR | os.O_CLOEXEC | os.O_EXCL, 0o600)
+            except OSError as error:
+                if error.errno != errno.EOPNOTSUPP:
+                    raise
+    descriptor, name = tempfile.mkstemp(prefix=PREFIX, dir=folder)
+    with contextlib.suppress(FileNotFoundError):
+        Path(name).unlink()
+    return descriptor

@@ -1,0 +1,206 @@
+"""Where there is no room the writer is held back until somebody reads; only a disk that stays full is an error."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.errors import SpoolFull
+from gateway.spool.folder import SpoolFolder
+from gateway.spool.quota import Quota
+from gateway.spool.spool import MEMORY, PIECE, Spool
+from tests.unit.spool.bodies import MIB, PATIENCE, body, fill, pieces, read, read_all, settled, spool_in, until_free
+from tests.unit.spool.conftest import SMALL_DISK
+
+pytestmark = pytest.mark.anyio
+
+
+async def is_held_back(writing: asyncio.Task[None]) -> bool:
+    """Whether it does not end within a while; there is no event for what does not happen."""
+    await asyncio.wait({writing}, timeout=0.1)
+    return not writing.done()
+
+
+@pytest.mark.parametrize("limit", ["per_request", "total"])
+async def test_at_a_quota_the_writer_waits_for_a_reader(folder: SpoolFolder, limit: str) -> None:
+    data, quota = body(2 * MIB), Quota(MIB if limit == "total" else 1 << 30)
+    async with (
+        spool_in(folder, quota, MIB if limit == "per_request" else 1 << 30) as spool,
+        asyncio.TaskGroup() as tasks,
+    ):
+        writing = tasks.create_task(fill(spool, data))
+        assert await is_held_back(writing)
+        assert spool.in_memory <= MEMORY + 100_000
+        assert quota.used <= MIB
+        assert spool.replayable
+        assert await read_all(spool.reader()) == data
+        assert not spool.replayable
+        assert spool.in_memory == 0
+
+
+async def test_a_pipe_gives_its_disk_back_when_the_reader_has_passed_it(folder: SpoolFolder) -> None:
+    data, quota = body(3 * MIB), Quota(1 << 30)
+    async with spool_in(folder, quota, MIB) as spool, asyncio.TaskGroup() as tasks:
+        tasks.create_task(fill(spool, data))
+        reader = spool.reader()
+        seen = await read(reader, 2 * MIB)
+        await until_free(quota)
+        assert spool._file is None
+        assert spool.in_memory <= MEMORY + 100_000
+        assert seen + await read_all(reader) == data
+
+
+async def test_a_pipe_holds_no_more_than_its_window(folder: SpoolFolder) -> None:
+    async with spool_in(folder, keep=False) as spool, asyncio.TaskGroup() as tasks:
+        reader, data = spool.reader(), body(4 * MIB)
+        writing = tasks.create_task(fill(spool, data, 50_000))
+        seen = await read(reader, 1)
+        assert await is_held_back(writing)
+        assert spool.in_memory <= MEMORY + PIECE
+        assert seen + await read_all(reader) == data
+
+
+async def test_the_writer_goes_on_when_others_have_given_room_back(folder: SpoolFolder) -> None:
+    quota = Quota(MIB)
+    other = Spool(folder, quota, 1 << 30)
+    await other.append(body(MIB))
+    data = body(MIB // 2)
+    async with spool_in(folder, quota) as spool, asyncio.TaskGroup() as tasks:
+        writing = tasks.create_task(fill(spool, data))
+        assert await is_held_back(writing)
+        other.close()
+        await asyncio.wait_for(writing, PATIENCE)
+        assert spool.replayable
+        assert await read_all(spool.reader()) == data
+
+
+async def test_room_is_given_in_the_order_of_asking(folder: SpoolFolder) -> None:
+    quota = Quota(MIB)
+    holder = Spool(folder, quota, 1 << 30)
+    await holder.append(body(MIB))
+    async with spool_in(folder, quota) as first, spool_in(folder, quota) as second, asyncio.TaskGroup() as tasks:
+        writing = tasks.create_task(first.append(body(MIB)))
+        await settled()
+        behind = tasks.create_task(second.append(body(MIB // 2)))
+        await settled()
+        holder.close()
+        await asyncio.wait_for(writing, PATIENCE)
+        assert not behind.done()
+        first.close()
+        await asyncio.wait_for(behind, PATIENCE)
+
+
+@pytest.mark.parametrize("how", ["close", "cancel"])
+async def test_who_waits_for_room_and_leaves_takes_none(folder: SpoolFolder, how: str) -> None:
+    quota = Quota(MIB)
+    async with spool_in(folder, quota) as holder:
+        await holder.append(body(MIB))
+        spool = Spool(folder, quota, 1 << 30)
+        writing = asyncio.get_running_loop().create_task(spool.append(body(MIB)))
+        await settled()
+        writing.cancel() if how == "cancel" else spool.close()
+        await asyncio.wait({writing})
+        spool.close()
+        assert (quota.used, repr(quota)) == (MIB, f"<Quota {MIB} of {MIB} waiting=0>")
+
+
+async def test_settling_gives_back_what_no_reader_needs_again(folder: SpoolFolder) -> None:
+    quota, data = Quota(1 << 30), body(MIB)
+    async with spool_in(folder, quota) as spool:
+        for piece in pieces(data):
+            await spool.append(piece)
+        reader = spool.reader()
+        assert await read(reader, MIB) == data
+        spool.settle()
+        assert not spool.replayable
+        await until_free(quota)
+        await spool.append(b"more")
+        spool.finish()
+        assert await read_all(reader) == b"more"
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_settling_in_the_middle_of_a_write_loses_nothing(folder: SpoolFolder, turns: int) -> None:
+    data = body(2 * MIB)
+    async with spool_in(folder) as spool, asyncio.TaskGroup() as tasks:
+        reading = tasks.create_task(read_all(spool.reader()))
+        tasks.create_task(fill(spool, data, PIECE))
+        for _ in range(turns):
+            await asyncio.sleep(0.0002 if turns > 6 else 0)
+        spool.settle()
+        assert await reading == data
+
+
+# A full disk
+
+
+async def test_a_full_disk_is_waited_for_and_then_refused(small_folder: SpoolFolder) -> None:
+    async with spool_in(small_folder) as spool:
+        spool.patience = 0.3
+        with capture_logs() as journal, pytest.raises(SpoolFull) as caught:
+            await fill(spool, body(2 * SMALL_DISK))
+        assert (caught.value.status, caught.value.code, caught.value.retry_after) == (507, "spool_full", 30)
+    (line,) = journal
+    assert (line["event"], line["reason"]) == ("spool.not_written", "No space left on device")
+
+
+async def test_a_reader_helps_over_a_full_disk(small_folder: SpoolFolder) -> None:
+    data = body(3 * SMALL_DISK)
+    async with spool_in(small_folder) as spool, asyncio.TaskGroup() as tasks:
+        writing = tasks.create_task(fill(spool, data))
+        assert await is_held_back(writing)
+        assert await read_all(spool.reader()) == data
+        assert not spool.replayable
+
+
+async def test_space_that_comes_back_is_used(small_folder: SpoolFolder) -> None:
+    hog = Spool(small_folder, Quota(1 << 30), 1 << 30)
+    await fill(hog, body(SMALL_DISK * 3 // 4))
+    data = body(SMALL_DISK // 2)
+    async with spool_in(small_folder) as spool, asyncio.TaskGroup() as tasks:
+        writing = tasks.create_task(fill(spool, data))
+        assert await is_held_back(writing)
+        hog.close()
+        await asyncio.wait_for(writing, PATIENCE)
+        assert await read_all(spool.reader()) == data
+        assert spool.replayable
+
+
+async def test_small_bodies_are_unharmed_by_a_full_disk(small_folder: SpoolFolder) -> None:
+    async with spool_in(small_folder) as hog, spool_in(small_folder) as spool, asyncio.TaskGroup() as tasks:
+        writing = tasks.create_task(fill(hog, body(2 * SMALL_DISK)))
+        assert await is_held_back(writing)
+        await fill(spool, b"x" * MEMORY)
+        assert await read_all(spool.reader()) == b"x" * MEMORY
+        hog.close()
+
+
+async def test_a_folder_that_has_gone_is_like_a_full_disk(folder: SpoolFolder) -> None:
+    os.rmdir(folder.path)  # noqa: PTH106 - a path's own way is banned in async functions
+    data = body(MIB)
+    async with spool_in(folder) as spool, asyncio.TaskGroup() as tasks:
+        tasks.create_task(fill(spool, data))
+        assert await read_all(spool.reader()) == data
+    async with spool_in(folder) as spool:
+        spool.patience = 0
+        with pytest.raises(SpoolFull):
+            await fill(spool, data)
+
+
+async def test_a_spool_that_is_closed_while_its_disk_is_full_gives_back_what_it_had_once(
+    small_folder: SpoolFolder,
+) -> None:
+    quota = Quota(1 << 30)
+    async with asyncio.TaskGroup() as tasks:
+        spool = Spool(small_folder, quota, 1 << 30)
+        writing = tasks.create_task(fill(spool, body(2 * SMALL_DISK)))
+        assert await is_held_back(writing)
+        spool.close()
+        await writing
+        await until_free(quota)
+        small_folder._threads.shutdown(wait=True)
+        await settled()
+        assert quota.used == 0
