@@ -24,6 +24,16 @@ class Clock(Protocol):
         ...
 
 
+async def pause(clock: Clock, seconds: float) -> None:
+    """Return after so many seconds on this clock."""
+    over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    timer = clock.call_later(seconds, lambda: None if over.done() else over.set_result(None))
+    try:
+        await over
+    finally:
+        timer.cancel()
+
+
 class SystemClock:
     """The running event loop's timers."""
 
