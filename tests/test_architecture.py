@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "proxy": {
         *("errors", "callers", "announcements", "keepalive", "stream", "refusals", "config", "runtimes", "supervision"),
     },
-    "metrics": {"errors", "announcements", "config", "lifecycle", "supervision"},
+    "metrics": {"errors", "announcements", "config", "lifecycle", "spool", "supervision"},
     "control": {"errors", "callers", "refusals", "config", "lifecycle", "supervision", "proxy"},
     "app": {
         *("errors", "clock", "callers", "announcements", "config", "runtimes", "supervision", "auth", "proxy"),

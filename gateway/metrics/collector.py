@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.core import Metric as Family
@@ -12,7 +12,10 @@ from prometheus_client.core import Metric as Family
 from gateway.config.schema import Budget, Needs
 from gateway.lifecycle.phases import Phase
 from gateway.metrics import instruments as i
+from gateway.spool.quota import Quota
 from gateway.supervision.fleet import Fleet
+from gateway.supervision.supervisor import Supervisor
+from gateway.supervision.usage import Measured
 
 RESOURCES = ("memory", "gpu_memory")
 
@@ -27,12 +30,30 @@ def engine_families(fleet: Fleet) -> Iterator[Family]:
     yield phases
     yield gauge(i.LEASES, {(engine.name,): engine.serving for engine in engines})
     yield gauge(i.QUEUED, {(engine.name,): engine.waiting for engine in engines})
+    yield gauge(i.QUEUE_BYTES)
     yield gauge(i.QUEUE_LIMIT, {(engine.name,): engine.spec.queue.limit for engine in engines})
     needs = gauge(i.NEEDS)
     for engine in engines:
         for resource, size in _sizes(engine.spec.needs):
             needs.add_metric((engine.name, resource), size)
     yield needs
+
+
+def memory_families(fleet: Fleet, measured: Callable[[Supervisor], Measured | None]) -> Iterator[Family]:
+    """What engines take, of those that were measured."""
+    now, peak = gauge(i.MEMORY), gauge(i.MEMORY_PEAK)
+    for engine in fleet.all:
+        if (found := measured(engine)) is not None:
+            now.add_metric((engine.name,), 0 if engine.uptime is None else found.now)
+            peak.add_metric((engine.name,), found.peak)
+    yield now
+    yield peak
+
+
+def spool_families(quota: Quota | None) -> Iterator[Family]:
+    """What is on disk of request bodies, and how much may be."""
+    yield gauge(i.SPOOL, {(): quota.used} if quota else {})
+    yield gauge(i.SPOOL_LIMIT, {(): quota.total} if quota else {})
 
 
 def budget_family(budget: Budget | None) -> Family:

@@ -87,7 +87,11 @@ UPSTREAM_ERRORS = Metric(
     "told, or `answer_cut` if its answer had begun.",
     ("engine", "error"),
 )  # fmt: skip
-REFUSALS = Metric("refusals", "counter", "Requests that the gateway refused. `code`: as in the answer.", ("code",))
+REFUSALS = Metric(
+    "refusals", "counter",
+    "Requests that the gateway refused. `code`: as in the answer. `engine` is empty if it was not known yet.",
+    ("engine", "code"),
+)  # fmt: skip
 NEEDS_EXCEEDED = Metric(
     "needs_exceeded", "counter", "How often an engine was found to take more than its `needs`.", ("engine", "resource")
 )
@@ -103,8 +107,21 @@ PHASE = Metric("engine_phase", "gauge", "1 for the phase that the engine is in, 
 LEASES = Metric("leases", "gauge", "Requests that are with the engine now.", ("engine",))
 QUEUED = Metric("queue_requests", "gauge", "Requests that are held now.", ("engine",))
 QUEUE_LIMIT = Metric("queue_limit_requests", "gauge", "`queue.limit`: more than these are refused.", ("engine",))
+QUEUE_BYTES = Metric(
+    "queue_bytes", "gauge", "Bytes of bodies that requests which are held now have announced.", ("engine",)
+)
+MEMORY = Metric(
+    "engine_memory_bytes", "gauge",
+    "Memory that the engine took when it was last measured, 0 while it does not run. Engines under a `budget` only.",
+    ("engine",),
+)  # fmt: skip
+MEMORY_PEAK = Metric(
+    "engine_memory_peak_bytes", "gauge", "The most memory that the engine's present or last run took.", ("engine",)
+)
 NEEDS = Metric("engine_needs_bytes", "gauge", "What the engine's `needs` say.", ("engine", "resource"))
 BUDGET = Metric("budget_bytes", "gauge", "What the `budget` says.", ("resource",))
+SPOOL = Metric("spool_bytes", "gauge", "Bytes of request bodies on disk.")
+SPOOL_LIMIT = Metric("spool_limit_bytes", "gauge", "`gateway.spool.total`: the most there may be.")
 RELOAD_OK = Metric(
     "config_last_reload_successful", "gauge", "1 if the configuration's file was valid when it was last read, else 0."
 )

@@ -11,20 +11,41 @@ from prometheus_client.registry import Collector
 from gateway.announcements import Announcements
 from gateway.config.schema import Budget
 from gateway.metrics import instruments as i
-from gateway.metrics.collector import budget_family, build_family, engine_families, gauge
+from gateway.metrics.collector import (
+    budget_family,
+    build_family,
+    engine_families,
+    gauge,
+    memory_families,
+    spool_families,
+)
 from gateway.metrics.recorder import Recorder
+from gateway.spool.quota import Quota
 from gateway.supervision.fleet import Fleet
+from gateway.supervision.supervisor import Supervisor
+from gateway.supervision.usage import Measured
 
 
 class Metrics(Collector):
     """Everything that is shown of one gateway. Made before anything is announced.
 
-    budget: asked at each look, because a reload may change it.
+    budget: asked at each look, because a reload may change it. spool: the bytes on disk that request bodies share.
+    measured: what an engine takes.
     """
 
-    def __init__(self, announce: Announcements, fleet: Fleet, budget: Callable[[], Budget | None]) -> None:
+    def __init__(
+        self,
+        announce: Announcements,
+        fleet: Fleet,
+        budget: Callable[[], Budget | None],
+        *,
+        spool: Quota | None = None,
+        measured: Callable[[Supervisor], Measured | None] = lambda _: None,
+    ) -> None:
         self._fleet = fleet
         self._budget = budget
+        self._spool = spool
+        self._measured = measured
         self._recorder = Recorder(announce)
         self._build = build_family()
         self.registry = CollectorRegistry(auto_describe=False)
@@ -40,7 +61,9 @@ class Metrics(Collector):
         recorder = self._recorder
         yield from recorder.families({engine.name for engine in self._fleet.all})
         yield from engine_families(self._fleet)
+        yield from memory_families(self._fleet, self._measured)
         yield budget_family(self._budget())
+        yield from spool_families(self._spool)
         yield gauge(i.RELOAD_OK, {(): recorder.reloaded_ok})
         yield gauge(i.RELOAD_TIME, {(): recorder.reloaded_at})
         yield self._build

@@ -18,6 +18,7 @@ NO_ENGINE = ""
 """To Prometheus an empty label is none."""
 OUTCOMES = ("ready", "failed", "timed_out", "called_off", "adopted")
 UPSTREAM_CODES = ("engine_unreachable", "engine_broke", "engine_answer_timeout", "answer_cut")
+OVERFLOWS = ("queue_full", "queue_timeout", "spool_full")
 
 
 def _codes(error: type[GatewayError] = GatewayError) -> Iterator[str]:
@@ -26,7 +27,7 @@ def _codes(error: type[GatewayError] = GatewayError) -> Iterator[str]:
         yield from _codes(kind)
 
 
-REFUSALS = tuple(sorted(set(_codes())))
+REFUSALS = frozenset(_codes())
 
 
 class Recorder:
@@ -74,7 +75,7 @@ class Recorder:
         if fact.error == "client_gone":
             self._add(i.CLIENTS_GONE, fact.engine or NO_ENGINE)
         elif fact.error in REFUSALS:
-            self._add(i.REFUSALS, fact.error)
+            self._add(i.REFUSALS, fact.engine or NO_ENGINE, fact.error)
 
     def _waited(self, engine: str, seconds: float, first_byte: float | None) -> None:
         self._waits.add((engine,), seconds)
@@ -121,8 +122,8 @@ class Recorder:
                 self._counts[i.WAKES].begin(engine, outcome)
             for code in UPSTREAM_CODES:
                 self._counts[i.UPSTREAM_ERRORS].begin(engine, code)
-        for code in REFUSALS:
-            self._counts[i.REFUSALS].begin(code)
+            for code in OVERFLOWS:
+                self._counts[i.REFUSALS].begin(engine, code)
         for ok in ("true", "false"):
             self._counts[i.RELOADS].begin(ok)
 
