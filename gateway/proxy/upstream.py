@@ -135,7 +135,9 @@ class Upstream(Stream):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            if rest := data[upgrade.args[0] :]:
+            if not self._upgraded:
+                self.close()  # it is a second answer, and no part of the first
+            elif rest := data[upgrade.args[0] :]:
                 self._feed(bytes(rest))
             return
         except (httptools.HttpParserError, httptools.HttpParserCallbackError) as error:
@@ -269,9 +271,13 @@ class Upstream(Stream):
             self.abort()
 
     async def answer(self) -> Answer:
-        """The next head: of an informational answer (1xx, except 100), or else of the final one. Raises Broke."""
+        """The next head: of an informational answer (1xx, except 100), or else of the final one. Raises Broke.
+
+        A head behind which the engine has already broken off, without a byte of the body, is no answer: better to be
+        told so than to be sent a head and cut.
+        """
         while not self._informational:
-            if self._answer is not None:
+            if self._answer is not None and (self._broke is None or self._body or self._upgraded):
                 return self._answer
             await self._more()
         return self._informational.popleft()

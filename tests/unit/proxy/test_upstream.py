@@ -76,6 +76,30 @@ async def test_trailers_are_kept_apart(pool: Pool) -> None:
         assert upstream.trailers == [(b"x-check", b"1")]
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    ],
+)
+async def test_a_switch_behind_an_answer_is_no_part_of_it(pool: Pool, answer: bytes) -> None:
+    switch = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nmore"
+    async with tiny_engine(answer + switch) as engine:
+        assert (await exchange(await pool.connect(engine.address)))[1] == b"ok"
+        await engine.until_open(0)
+
+
+async def test_a_head_behind_which_the_engine_broke_off_is_no_answer(pool: Pool) -> None:
+    """While nothing has been passed on, its client can still be told why."""
+    async with tiny_engine(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno chunk\r\n") as engine:
+        upstream = await pool.connect(engine.address)
+        upstream.begin("GET")
+        upstream.write(GET)
+        with pytest.raises(Broke, match="not HTTP"):
+            await upstream.answer()
+
+
 async def test_broke_tells_whether_anything_was_heard(pool: Pool) -> None:
     async def hang_up(_: bytes, writer: asyncio.StreamWriter) -> None:
         writer.close()
