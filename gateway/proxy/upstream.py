@@ -135,10 +135,7 @@ class Upstream(Stream):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            if not self._upgraded:
-                self.close()  # it is a second answer, and no part of the first
-            elif rest := data[upgrade.args[0] :]:
-                self._feed(bytes(rest))
+            self._switch(bytes(data[upgrade.args[0] :]))
             return
         except (httptools.HttpParserError, httptools.HttpParserCallbackError) as error:
             if not self.complete:
@@ -149,6 +146,13 @@ class Upstream(Stream):
             what = "a head" if self._in_head else "trailers"
             self._break(f"sent {what} larger than {self._pool.head_limit} bytes")
             self.close()
+
+    def _switch(self, rest: bytes) -> None:
+        """The parser stopped at a 101. One behind a whole answer is an answer to nothing, and no part of the first."""
+        if not self._upgraded:
+            self.close()
+        elif rest:
+            self._feed(rest)
 
     # Parser callbacks
 
