@@ -52,8 +52,9 @@ class Spread:
 
     def add(self, key: Hashable, value: float) -> None:
         """One more value."""
-        row = self._rows.get(key)
-        if row is None:
+        try:
+            row = self._rows[key]
+        except KeyError:
             row = self._rows[key] = [0] * (len(self._bounds) + 2)
         row[bisect_left(self._bounds, value)] += 1
         row[-1] += value
