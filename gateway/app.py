@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from gateway.announcements import Announcements
+from gateway.announcements import Announcements, RequestEnded
 from gateway.auth.access import Access
 from gateway.callers import ANYBODY
 from gateway.clock import Clock
@@ -17,6 +17,7 @@ from gateway.config.schema import EngineSpec
 from gateway.control.api import control_app
 from gateway.control.guard import NearbyOnly
 from gateway.control.portal import Portal
+from gateway.errors import GatewayError
 from gateway.metrics.page import Metrics
 from gateway.proxy.endpoint import Endpoint
 from gateway.proxy.http import Message, Receive, Send
@@ -75,6 +76,10 @@ class App:
         if self._is_admins(client.scope):
             return None
         return shortcut(self._proxy, client)  # knows the engines' hostnames only: the portal is none
+
+    def refused(self, error: GatewayError) -> None:
+        """The server has refused what never became a request: bytes that make no sense, or come too slowly."""
+        self.announce.tell(RequestEnded(None, error.status, error.code, None, 0.0))
 
     def _is_admins(self, scope: Message) -> bool:
         """Whether the connection is with the admin address. A server that does not know its address is not there."""

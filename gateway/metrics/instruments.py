@@ -64,7 +64,7 @@ PHASE_CHANGES = Metric(
 REQUESTS = Metric(
     "requests", "counter",
     "Requests to engines' hostnames that are over. `status`: of the answer; `none` if there was none, because the "
-    "client left. `engine` is empty if it was refused before its engine was known.",
+    "client left. `engine` is empty if it was refused before its engine was known, or was no valid request at all.",
     ("engine", "status"),
 )  # fmt: skip
 REQUEST_TIME = Metric(

@@ -59,6 +59,7 @@ class Connection(Outgoing):
         super().__init__(_loop or asyncio.get_running_loop())
         self._app = config.loaded_app
         self._at_once = getattr(self._app, "at_once", None)
+        self._refused = getattr(self._app, "refused", None)
         self._state: Any = server_state
         self._app_state = app_state
         self._limits = limits
@@ -381,6 +382,8 @@ class Connection(Outgoing):
     def _say_no(self, error: GatewayError) -> None:
         client = self._scopes.client
         _log.info("connection.refused", client=client and client[0], error=error.code, reason=error.message)
+        if self._refused is not None:
+            self._refused(error)
         status, headers, body = refusal(error)
         lines = [b"%s: %s\r\n" % pair for pair in headers]
         self.write(b"".join([status_line(status), *lines, b"connection: close\r\n\r\n", body]))

@@ -91,3 +91,9 @@ def test_a_preflight_is_the_engines_too(own: Gateway, told: list[RequestEnded]) 
     with own.client() as client:
         client.options("/", headers={"origin": "https://page.test", "access-control-request-method": "POST"})
     assert end_of_one(own, told)[:4] == ("whisper", 204, None, None)
+
+
+def test_bytes_that_never_became_a_request_are_told_of_too(own: Gateway, told: list[RequestEnded]) -> None:
+    with own.raw() as raw:
+        raw.send(b"\x00\r\n\r\n").answer()
+    assert end_of_one(own, told)[:4] == (None, 400, "bad_request_framing", None)
