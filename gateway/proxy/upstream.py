@@ -210,13 +210,14 @@ class Upstream(Stream):
 
     def _note_framing(self, answer: Answer) -> None:
         framed = answer.status in (101, 204, 304) or self._method == "HEAD"
+        chunked = False
         for name, value in answer.headers:
             if name == b"content-length":
                 framed = True
             elif name == b"transfer-encoding":
-                if value.strip().lower() != b"chunked":
-                    raise ValueError("a transfer coding other than chunked")
-                framed = True
+                if chunked or value.strip().lower() != b"chunked":
+                    raise ValueError("a transfer coding other than chunked, or more than one")
+                framed = chunked = True
         self._until_close = not framed
         if self._method == "HEAD":
             # The parser cannot be told that no body follows, so the connection is not used again.
