@@ -50,6 +50,8 @@ def _go_on(connection: h11.Connection) -> bool:
     if connection.our_state is not h11.SEND_RESPONSE:
         return False
     connection.send(h11.Response(status_code=200, headers=[(b"Content-Length", b"0")]))
+    if connection.our_state is h11.SWITCHED_PROTOCOL:  # CONNECT
+        return False
     connection.send(h11.EndOfMessage())
     if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
         return False
