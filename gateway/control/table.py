@@ -9,7 +9,14 @@ from rich.table import Table
 
 from gateway.config.durations import format_duration
 
-_STYLES = {"ready": "green", "waking": "yellow", "stopping": "yellow", "failed": "red", "asleep": "dim"}
+_STYLES = {
+    "asleep": "dim",
+    "queued": "yellow",
+    "waking": "yellow",
+    "ready": "green",
+    "stopping": "yellow",
+    "failed": "red",
+}
 
 
 def engine_table(engines: list[dict[str, Any]]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.lifecycle.policy import Policy
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -137,3 +139,10 @@ class AlarmRang(Event):
     """The alarm set with this token is due."""
 
     token: int
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChanged(Event):
+    """The engine's settings have changed: these numbers count from now on."""
+
+    policy: Policy

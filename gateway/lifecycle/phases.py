@@ -32,8 +32,12 @@ from gateway.lifecycle.events import (
     BecameReady,
     Event,
     LostContact,
+    PolicyChanged,
     RequestArrived,
     RequestLeft,
+    RoomGranted,
+    RoomWanted,
+    RuntimeSilent,
     SeenRunning,
     SeenStopped,
     SleepAsked,
@@ -42,6 +46,7 @@ from gateway.lifecycle.events import (
     StopFailed,
     Stopped,
     WakeAsked,
+    WarmthChanged,
 )
 
 
@@ -49,6 +54,7 @@ class Phase(Enum):
     """Where an engine stands."""
 
     ASLEEP = "asleep"
+    QUEUED = "queued"
     WAKING = "waking"
     READY = "ready"
     STOPPING = "stopping"
@@ -60,45 +66,65 @@ class Phase(Enum):
     __hash__ = object.__hash__  # Enum's own is Python code, and the table is asked twice per request
 
 
-ASLEEP, WAKING, READY, STOPPING, FAILED = Phase
+ASLEEP, QUEUED, WAKING, READY, STOPPING, FAILED = Phase
 
 Moves = dict[tuple[Phase, type[Event]], tuple[Phase, ...]]
 
 NEXT: Moves = {
-    (ASLEEP, RequestArrived): (WAKING,),
-    (ASLEEP, WakeAsked): (WAKING,),
+    (ASLEEP, RequestArrived): (QUEUED, WAKING, ASLEEP),  # ASLEEP if it is quiet
+    (ASLEEP, WakeAsked): (QUEUED, WAKING),
     (ASLEEP, SleepAsked): (ASLEEP,),
     (ASLEEP, SeenRunning): (WAKING,),  # started by somebody else, or before we were: adopted, probed, not started
     (ASLEEP, SeenStopped): (ASLEEP,),
+    (ASLEEP, WarmthChanged): (ASLEEP, QUEUED, WAKING),
+    (QUEUED, RequestArrived): (QUEUED,),
+    (QUEUED, WakeAsked): (QUEUED,),
+    (QUEUED, SleepAsked): (ASLEEP,),
+    (QUEUED, SeenRunning): (WAKING,),
+    (QUEUED, SeenStopped): (QUEUED,),
+    (QUEUED, RoomGranted): (WAKING,),  # there is room in the budget: our start begins
+    (QUEUED, WarmthChanged): (QUEUED, ASLEEP),
     (WAKING, RequestArrived): (WAKING,),  # joins the wake already under way
     (WAKING, WakeAsked): (WAKING,),
     (WAKING, SleepAsked): (STOPPING,),
     (WAKING, Started): (WAKING,),  # our start returned: begin to probe
     (WAKING, StartFailed): (FAILED,),
+    (WAKING, RuntimeSilent): (WAKING,),  # Docker does not answer: tried again until the start alarm rings
     (WAKING, SeenRunning): (WAKING,),  # another run than the one we probe: probe that one
-    (WAKING, SeenStopped): (FAILED, WAKING, ASLEEP),  # exited while starting; an adopted one is simply started again
-    (WAKING, BecameReady): (READY,),
+    (WAKING, SeenStopped): (FAILED, QUEUED, WAKING, ASLEEP),  # exited while starting; an adopted one is started again
+    (WAKING, BecameReady): (READY, STOPPING),  # STOPPING if others have been waiting for its room
     (WAKING, AlarmRang): (FAILED, WAKING),  # start timeout; never a stop while a lease is out
+    (WAKING, WarmthChanged): (WAKING,),
     (READY, RequestArrived): (READY,),
     (READY, WakeAsked): (READY,),
-    (READY, SleepAsked): (STOPPING,),
+    (READY, SleepAsked): (STOPPING, READY),  # READY until quiet requests are served
     (READY, SeenRunning): (READY, WAKING),  # WAKING when it is another run than the one we knew
-    (READY, SeenStopped): (ASLEEP,),  # somebody else stopped it, or it crashed
+    (READY, SeenStopped): (ASLEEP, QUEUED, WAKING, FAILED),  # stopped by somebody else, or crashed; FAILED: once more
     (READY, LostContact): (WAKING,),  # it refuses connections: probe again, hold the requests
-    (READY, AlarmRang): (STOPPING,),  # idle long enough
+    (READY, AlarmRang): (STOPPING, READY),  # idle long enough
+    (READY, WarmthChanged): (READY,),
     (STOPPING, RequestArrived): (STOPPING,),  # held, and served by the next start
     (STOPPING, WakeAsked): (STOPPING,),
     (STOPPING, SleepAsked): (STOPPING,),
     (STOPPING, SeenRunning): (STOPPING,),
     (STOPPING, SeenStopped): (STOPPING,),
-    (STOPPING, Stopped): (ASLEEP, WAKING),  # WAKING if somebody waits
+    (STOPPING, Stopped): (ASLEEP, QUEUED, WAKING),  # ASLEEP if nobody waits
     (STOPPING, StopFailed): (WAKING,),  # it may well be alive: find out
+    (STOPPING, WarmthChanged): (STOPPING,),
     (FAILED, RequestArrived): (FAILED,),  # refused at once, with Retry-After
-    (FAILED, WakeAsked): (WAKING, FAILED),  # an operator may try at once; FAILED while the remains are cleared away
+    (FAILED, WakeAsked): (QUEUED, WAKING, FAILED),  # at once; FAILED while the remains are cleared away
     (FAILED, SleepAsked): (FAILED,),
     (FAILED, SeenRunning): (WAKING, FAILED),  # somebody started it by hand; FAILED while the remains are cleared away
     (FAILED, SeenStopped): (FAILED,),
-    (FAILED, Stopped): (FAILED, WAKING),  # the remains are cleared away: the cool-down begins
-    (FAILED, StopFailed): (FAILED, WAKING),
-    (FAILED, AlarmRang): (ASLEEP,),  # the cool-down is over
-} | {(phase, RequestLeft): (phase,) for phase in Phase}
+    (FAILED, Stopped): (FAILED, QUEUED, WAKING),  # the remains are cleared away: the cool-down begins
+    (FAILED, StopFailed): (FAILED, QUEUED, WAKING),
+    (FAILED, AlarmRang): (ASLEEP, QUEUED, WAKING),  # the cool-down is over
+    (FAILED, WarmthChanged): (FAILED,),
+}
+NEXT |= {(phase, RequestLeft): (phase,) for phase in Phase}
+NEXT[QUEUED, RequestLeft] = (QUEUED, ASLEEP)  # nobody wants it any more
+NEXT[READY, RequestLeft] = (READY, STOPPING)  # it was only let finish
+NEXT |= {(phase, RoomWanted): (phase,) for phase in Phase}
+NEXT[READY, RoomWanted] = (READY, STOPPING)  # READY until who is served has left
+NEXT |= {(phase, PolicyChanged): (phase,) for phase in Phase}
+NEXT[QUEUED, PolicyChanged] = (QUEUED, WAKING)  # it needs no room in the budget any more

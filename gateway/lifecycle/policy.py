@@ -1,10 +1,8 @@
-"""The numbers behind the rules: how long an engine idles, may take to start, and rests after a failure."""
+"""The numbers behind the rules: how long an engine idles and may take to start, and how many it serves."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-LONGEST_COOL_DOWN = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +19,3 @@ class Policy:
     queue_limit: int = 1024
     queue_bytes: int | None = None
     budgeted: bool = False
-
-    def cool_down(self, failures: int) -> float:
-        """Seconds of rest after this many failures in a row: 1, 2, 4, … and at most a minute."""
-        return min(LONGEST_COOL_DOWN, 2.0 ** min(failures - 1, 16))

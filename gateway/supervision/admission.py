@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple, Protocol
 
+from gateway.clock import Timer
 from gateway.runtimes.base import Address
 
 
@@ -41,6 +42,9 @@ class Desk(Protocol):
 
     def arrive(self, visit: Visit) -> tuple[int, Target | asyncio.Future[Target]]: ...
     def leave(self, ticket: int) -> None: ...
+    def limit(self, future: asyncio.Future[Target]) -> Timer:
+        """Let nobody wait for this for ever."""
+
     def holds(self, ticket: int) -> bool:
         """Whether this one still keeps the engine awake."""
 
@@ -97,6 +101,7 @@ class Admission:
         self._ticket, target = self._desk.arrive(self._visit)
         if isinstance(target, Target):
             return Lease(self._desk, self._ticket, target, waited=False)
+        deadline = self._desk.limit(target)
         try:
             if not target.done():
                 self._held()
@@ -106,6 +111,8 @@ class Admission:
                 target.exception()  # a refusal that came together with the client's leaving is not an unseen error
             self._desk.leave(self._ticket)
             raise
+        finally:
+            deadline.cancel()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

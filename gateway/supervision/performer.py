@@ -7,12 +7,12 @@ counts the orders given, `_performed` those carried out. So an observation is ne
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from gateway.clock import Clock, Timer
-from gateway.errors import RuntimeTrouble
+from gateway.clock import Clock, Timer, pause
+from gateway.errors import RuntimeTrouble, RuntimeUnavailable
 from gateway.lifecycle import events as e
 from gateway.lifecycle.commands import ProbeEngine, StartEngine, StopEngine
 from gateway.lifecycle.machine import EngineMachine
@@ -20,11 +20,15 @@ from gateway.lifecycle.phases import FAILED, WAKING
 from gateway.runtimes.base import Address, NotRunning, Running, Runtime
 from gateway.supervision.last_words import log_last_words
 from gateway.supervision.readiness import Probe, until_ready
+from gateway.supervision.spells import Spells
 
 WATCH_PAUSE = 1.0
 
 LOOK_PAUSE = 10.0
 """Seconds until a look that failed is repeated: no event tells of what has been true all the time."""
+
+ORDERLY = (0, 130, 143)
+"""Exit codes of a program that has ended well, or because it was asked to (SIGINT, SIGTERM): that is no crash."""
 
 Order = StartEngine | StopEngine | ProbeEngine
 
@@ -49,6 +53,8 @@ class Performer:
         clock: Clock,
         *,
         tell: Callable[[e.Event], None],
+        spells: Spells,
+        jitter: Callable[[], float],
         log: Any,
     ) -> None:
         self.looked = asyncio.Event()
@@ -59,10 +65,13 @@ class Performer:
         self._probe = probe
         self._clock = clock
         self._tell = tell
+        self._spells = spells
+        self._jitter = jitter
         self._log = log
         self._todo: asyncio.Queue[tuple[int, Order | Look]] = asyncio.Queue()
         self._ordered = 0
         self._performed = 0
+        self._silent = False  # the runtime, about the start that is under way
         self._look_queued = False
         self._next_look: Timer | None = None
         self._starting: asyncio.Task[Running | RuntimeTrouble] | None = None
@@ -128,7 +137,8 @@ class Performer:
         if order != self._ordered:
             self._performed = order  # a stop was ordered before we came to it
             return
-        self._starting = tasks.create_task(self._try_start())
+        self._silent = False
+        self._starting = tasks.create_task(self._try_start(order))
         await asyncio.wait({self._starting})
         starting, self._starting = self._starting, None
         self._performed = order
@@ -141,15 +151,31 @@ class Performer:
             case RuntimeTrouble() as trouble:
                 self._tell(e.StartFailed(trouble.message, trouble.public))
 
-    async def _try_start(self) -> Running | RuntimeTrouble:
-        """Trouble is returned, not raised: an exception in a task would end its group, and with it the supervisor."""
+    async def _try_start(self, order: int) -> Running | RuntimeTrouble:
+        """Trouble is returned, not raised: an exception in a task would end its group, and with it the supervisor.
+
+        As long as the runtime does not answer it is tried again; the start alarm ends that.
+        """
         try:
-            return await self._runtime.start()
+            for seconds in start_pauses():
+                try:
+                    return await self._runtime.start()
+                except RuntimeUnavailable as silence:
+                    if order != self._ordered:
+                        return silence
+                    self._note_silence(silence.message)
+                await pause(self._clock, seconds * self._jitter())
         except RuntimeTrouble as trouble:
             return trouble
         except Exception:  # our mistake; it fails this engine alone
             self._log.exception("engine.start_broke")
-            return RuntimeTrouble("could not be handled by the gateway, whose log says why")
+        return RuntimeTrouble("could not be handled by the gateway, whose log says why")
+
+    def _note_silence(self, reason: str) -> None:
+        if not self._silent:
+            self._silent = True
+            self._log.warning("engine.start_delayed", reason=reason)
+            self._tell(e.RuntimeSilent(reason))
 
     async def _stop(self, order: int) -> None:
         event: e.Event = e.Stopped()
@@ -213,14 +239,18 @@ class Performer:
             case Running():
                 self._note_running(seen)
                 self._tell(e.SeenRunning(seen.instance))
-            case NotRunning(reason, exit_code):
-                crashed = self._machine.instance is not None and exit_code not in (0, None)
-                self._tell(e.SeenStopped(reason))
-                if crashed and self._machine.phase is not FAILED:  # a failed start has its last words logged on its way
-                    await log_last_words(self._runtime, self._log)
+            case NotRunning():
+                await self._seen_stopped(seen)
             case _:
                 assert_never(seen)
         self.looked.set()
+
+    async def _seen_stopped(self, seen: NotRunning) -> None:
+        died = self._machine.instance is not None and seen.exit_code not in (0, None)
+        crashed = seen.exit_code not in (None, *ORDERLY)
+        self._tell(e.SeenStopped(reason_of(seen), crashed, self._spells.steady))
+        if died and (self._machine.phase is not FAILED or self._machine.at_rest):  # else the stop to come logs them
+            await log_last_words(self._runtime, self._log)
 
     def _look_later(self) -> None:
         self.looked.set()
@@ -245,3 +275,16 @@ class Performer:
     def _note_running(self, running: Running) -> None:
         self.address = running.address
         self.running_since = self._clock.monotonic() - running.age
+
+
+def reason_of(seen: NotRunning) -> str:
+    """Says so if it was killed for want of memory, whatever the runtime makes of that."""
+    return f"{seen.reason}, out of memory" if seen.oom and "memory" not in seen.reason else seen.reason
+
+
+def start_pauses() -> Iterator[float]:
+    """Seconds before the next try of a start that the runtime did not hear of: 0.1, 0.2, 0.4, … and at most 2."""
+    seconds = 0.1
+    while True:
+        yield seconds
+        seconds = min(2 * seconds, 2.0)

@@ -9,10 +9,16 @@ from gateway.lifecycle.machine import EngineMachine
 from gateway.lifecycle.phases import Phase
 
 
-def log_phase(log: Any, engine: EngineMachine, event: Event | None, after: float) -> None:
-    """`event` caused the change, None a request's arrival; the phase before lasted `after` seconds."""
-    cause = type(event).__name__ if event else "RequestArrived"
+def cause_of(event: Event) -> str:
+    return type(event).__name__
+
+
+def log_phase(log: Any, engine: EngineMachine, event: Event, after: float) -> None:
+    """`event` caused the change; the phase before lasted `after` seconds."""
+    cause = cause_of(event)
     match engine.phase:
+        case Phase.QUEUED:
+            log.info("engine.queued", cause=cause, waiting=len(engine.waiting))
         case Phase.WAKING:
             log.info("engine.waking", cause=cause, waiting=len(engine.waiting))
         case Phase.READY:
@@ -24,4 +30,4 @@ def log_phase(log: Any, engine: EngineMachine, event: Event | None, after: float
         case Phase.ASLEEP:
             log.info("engine.asleep", cause=cause, after=after)
         case Phase.FAILED:
-            log.error("engine.failed", reason=engine.failure, failures=engine.failures, after=after)
+            log.error("engine.failed", reason=engine.failures.reason, failures=engine.failures.count, after=after)

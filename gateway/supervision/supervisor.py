@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
+import random
 from collections.abc import Callable
 
 import structlog
 
-from gateway.announcements import Announcements
+from gateway.announcements import Announcements, PhaseChanged
 from gateway.clock import Clock, SystemClock, Timer
 from gateway.config.schema import EngineSpec
-from gateway.errors import EngineCoolingDown, GatewayError
+from gateway.errors import EngineCoolingDown, GatewayError, QueueFull, QueueTimeout
 from gateway.lifecycle import events as e
 from gateway.lifecycle.commands import (
     Admit,
+    AlarmKind,
     AskRoom,
     Command,
     GiveUpRoom,
@@ -34,13 +37,21 @@ from gateway.lifecycle.phases import ASLEEP, FAILED, READY, WAKING, Phase
 from gateway.lifecycle.policy import Policy
 from gateway.runtimes.base import Address, Runtime
 from gateway.supervision.admission import PLAIN, Admission, Lease, Target, Visit
+from gateway.supervision.alarm import Alarm
+from gateway.supervision.learned import Learned
 from gateway.supervision.performer import Performer
-from gateway.supervision.phase_log import log_phase
+from gateway.supervision.phase_log import cause_of, log_phase
 from gateway.supervision.readiness import Probe
 from gateway.supervision.room import NullRoom, Room
+from gateway.supervision.sight import Sight, Waiter
+from gateway.supervision.spells import Spells
 
 
-class Supervisor:
+def _jitter() -> float:
+    return random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+
+
+class Supervisor(Sight):
     """Joins one engine's machine with its runtime."""
 
     def __init__(
@@ -53,76 +64,38 @@ class Supervisor:
         *,
         announce: Announcements | None = None,
         room: Room | None = None,
+        budgeted: bool = False,
+        jitter: Callable[[], float] = _jitter,
     ) -> None:
-        """`room` is None for an engine that needs none in the budget."""
+        """`budgeted`: it has to ask `room` before it starts. jitter: by how much a rest is longer or shorter."""
         self.name = name
         self.spec = spec
         self.runtime = runtime
-        self._machine = EngineMachine(name, Policy(spec.idle_after, spec.start_timeout))
+        self.learned = Learned()
+        self._machine = EngineMachine(name, policy_of(spec, budgeted=budgeted))
         self._clock = clock or SystemClock()
         self._announce = announce or Announcements()
         self._room = room or NullRoom()
+        self._jitter = jitter
         self._tickets = itertools.count(1)
-        self._admissions: dict[int, asyncio.Future[Target]] = {}
-        self._alarm: Timer | None = None
-        self._alarm_due = 0.0
+        self._waiters: dict[int, Waiter] = {}
+        self._served_since: dict[int, float] = {}  # kept only if the engine serves not everybody at once
+        self._last_used = self._clock.monotonic()
+        self._alarm = Alarm(self._clock, lambda token: self.tell(e.AlarmRang(token)))
         self._phase_seen = self._machine.phase
-        self._phase_since = self._clock.monotonic()
+        self._spells = Spells(self._clock, self.learned.wakes)
         self._phase_waiters: dict[asyncio.Future[Phase], tuple[Phase, ...]] = {}
         self._log = structlog.get_logger().bind(engine=name)
-        self._performer = Performer(self._machine, runtime, probe, self._clock, tell=self.tell, log=self._log)
-
-    def __repr__(self) -> str:
-        idle = self.idle_in
-        return repr(self._machine).removesuffix(">") + (f" idle in {idle:.0f}s>" if idle is not None else ">")
-
-    @property
-    def looked(self) -> asyncio.Event:
-        """Set when the runtime has been inspected once, or could not be."""
-        return self._performer.looked
-
-    # What can be seen from outside. Advisory: whoever wants to change something tells.
-
-    @property
-    def phase(self) -> Phase:
-        return self._machine.phase
-
-    @property
-    def serving(self) -> int:
-        return len(self._machine.serving)
-
-    @property
-    def waiting(self) -> int:
-        return len(self._machine.waiting)
-
-    @property
-    def failure(self) -> str | None:
-        """Why the engine could not be woken the last time; None after a success."""
-        return self._machine.failure
-
-    @property
-    def at_rest(self) -> bool:
-        """Whether the engine sleeps or has failed, and no stop is under way any more."""
-        return self.phase in (ASLEEP, FAILED) and self._performer.up_to_date
-
-    @property
-    def in_phase_for(self) -> float:
-        """Seconds since the phase last changed."""
-        return self._clock.monotonic() - self._phase_since
-
-    @property
-    def uptime(self) -> float | None:
-        """Seconds since the engine's program was started; None while it does not run, as far as we know."""
-        if self._performer.running_since is None or self._machine.instance is None or self.phase in (ASLEEP, FAILED):
-            return None
-        return self._clock.monotonic() - self._performer.running_since
-
-    @property
-    def idle_in(self) -> float | None:
-        """Seconds until an idle engine is stopped; None while it is not idle, or never stopped for that."""
-        if self.phase is not READY or self.serving or self.spec.idle_after is None:
-            return None
-        return max(0.0, self._alarm_due - self._clock.monotonic())
+        self._performer = Performer(
+            self._machine,
+            runtime,
+            probe,
+            self._clock,
+            tell=self.tell,
+            spells=self._spells,
+            jitter=jitter,
+            log=self._log,
+        )
 
     # Events
 
@@ -141,34 +114,68 @@ class Supervisor:
 
     def admit_at_once(self) -> Lease | None:
         """A lease without a block, if the engine is ready and has room for one more. Whoever gets it must leave."""
-        if self.phase is not READY:
+        ticket = next(self._tickets)
+        if not self._machine.admit_at_once(ticket):
             return None
-        ticket, target = self.arrive()
-        assert isinstance(target, Target), "only a ready engine admits at once"
-        return Lease(self, ticket, target, waited=False)
+        if self.spec.concurrency is not None:
+            self._served_since[ticket] = self._clock.monotonic()
+        return Lease(self, ticket, self._target(), waited=False)
 
     def arrive(self, visit: Visit = PLAIN) -> tuple[int, Target | asyncio.Future[Target]]:
         """A request wants in. Returns its ticket, and where it may go at once, or else what it has to wait for."""
         ticket = next(self._tickets)
-        commands = self._machine.handle(e.RequestArrived(ticket, visit.party, visit.size, visit.again, visit.quiet))
-        if len(commands) == 1 and type(commands[0]) is Admit:
+        if not visit.quiet and self._machine.admit_at_once(ticket):
+            if self.spec.concurrency is not None:
+                self._served_since[ticket] = self._clock.monotonic()
             return ticket, self._target()
         future: asyncio.Future[Target] = asyncio.get_running_loop().create_future()
-        self._admissions[ticket] = future
-        self._after(commands)
+        self._waiters[ticket] = Waiter(future, visit, self._clock.monotonic())
+        self.tell(e.RequestArrived(ticket, visit.party, visit.size, visit.again, visit.quiet))
         return ticket, future
+
+    def limit(self, future: asyncio.Future[Target]) -> Timer:
+        """Refuse who waits for this when `queue.max_wait` is over."""
+        seconds = self.spec.queue.max_wait
+
+        def too_late() -> None:
+            if not future.done():
+                error = QueueTimeout(f"{self.name} had no time for this request within {seconds:g} s")
+                future.set_exception(self._explained(error))
+
+        return self._clock.call_later(seconds, too_late)
 
     def leave(self, ticket: int) -> None:
         """The request with this ticket is over, whether it was ever admitted or not."""
-        self._admissions.pop(ticket, None)
-        self._perform(self._machine.handle(e.RequestLeft(ticket)))
+        if self._waiters:
+            self._waiters.pop(ticket, None)
+        if self._served_since and (since := self._served_since.pop(ticket, None)) is not None:
+            self.learned.services.add(self._clock.monotonic() - since)
+        if self._machine.policy.budgeted:
+            self._last_used = self._clock.monotonic()
+        event = e.RequestLeft(ticket)
+        if commands := self._machine.handle(event):
+            self._see_to(commands, event)
 
     def holds(self, ticket: int) -> bool:
-        return ticket in self._machine.serving
+        return ticket in self._machine.serving or ticket in self._machine.quiet
 
     def tell(self, event: e.Event) -> None:
         """Hand an event to the machine and see to its commands. Raises what the machine raises."""
-        self._after(self._machine.handle(event), event)
+        self._see_to(self._machine.handle(event), event)
+
+    def _see_to(self, commands: list[Command], event: e.Event) -> None:
+        if self.phase is not self._phase_seen or type(event) is e.SeenStopped:
+            self._account_for_room(event)
+        if self.phase is not WAKING:
+            self._performer.give_up_probe()
+        self._perform(commands)
+        if self.phase is not self._phase_seen:
+            self._phase_changed(event)
+
+    def reconfigure(self, spec: EngineSpec, *, budgeted: bool = False) -> None:
+        """Other settings count from now on. What runs goes on, and who waits is let in if there is room now."""
+        self.spec = spec
+        self.tell(e.PolicyChanged(policy_of(spec, budgeted=budgeted)))
 
     def _target(self) -> Target:
         assert self._performer.address is not None, "admitted, yet never seen running"
@@ -196,12 +203,9 @@ class Supervisor:
         await self.wait_for(ASLEEP, FAILED)
         await self._performer.done()
 
-    def _after(self, commands: list[Command], event: e.Event | None = None) -> None:
-        if self.phase is not WAKING:
-            self._performer.give_up_probe()
-        self._perform(commands)
-        if self.phase is not self._phase_seen:
-            self._phase_changed(event)
+    async def run(self) -> None:
+        """Supervise, for ever. Cancel to end; the engine is left as it is."""
+        await self._performer.run()
 
     # Commands
 
@@ -212,43 +216,74 @@ class Supervisor:
                     self._resolve(ticket, None)
                 case Refuse(ticket, error):
                     self._resolve(ticket, error)
-                case SetAlarm(token, seconds, _):
-                    self._set_alarm(token, seconds)
+                case SetAlarm(token, seconds, why):
+                    self._alarm.set(token, self._stretched(seconds, why), why)
                 case AskRoom(politely):
                     self._room.ask(self.name, politely=politely)
                 case GiveUpRoom():
                     self._room.give_up(self.name)
-                case StartEngine() | StopEngine() | ProbeEngine():
+                case StartEngine():
+                    self._spells.starts()
+                    self._performer.order(command)
+                case StopEngine() | ProbeEngine():
                     self._performer.order(command)
                 case _:
                     raise AssertionError(f"unknown command {command}")
 
+    def _stretched(self, seconds: float, why: AlarmKind) -> float:
+        if why is AlarmKind.REST:  # engines that failed together shall not all come back together
+            return seconds * self._jitter()
+        if why is AlarmKind.IDLE:
+            return max(seconds, self._spells.until_ready_for(self.spec.min_awake))
+        return seconds
+
     def _resolve(self, ticket: int, error: GatewayError | None) -> None:
-        future = self._admissions.pop(ticket, None)
-        if future is None or future.done():
+        waiter = self._waiters.pop(ticket, None)
+        if waiter is None or waiter.future.done():
             return
-        if error is None:
-            future.set_result(self._target())
+        if error is not None:
+            waiter.future.set_exception(self._explained(error))
             return
-        if isinstance(error, EngineCoolingDown) and self._performer.up_to_date:  # else it has not begun yet
-            error.retry_after = max(1.0, self._alarm_due - self._clock.monotonic())
-        future.set_exception(error)
+        if self.spec.concurrency is not None:
+            self._served_since[ticket] = self._clock.monotonic()
+        waiter.future.set_result(self._target())
 
-    def _set_alarm(self, token: int, seconds: float) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm_due = self._clock.monotonic() + seconds
-        self._alarm = self._clock.call_later(seconds, lambda: self.tell(e.AlarmRang(token)))
+    def _explained(self, error: GatewayError) -> GatewayError:
+        """With when to come again, where that takes a clock."""
+        if isinstance(error, EngineCoolingDown) and self._alarm.why is AlarmKind.REST and self._performer.up_to_date:
+            error.retry_after = max(1.0, self._alarm.due_in)
+        elif isinstance(error, QueueFull | QueueTimeout):
+            rounds = math.ceil(self.waiting / self.spec.concurrency) if self.spec.concurrency else 0
+            begun = self._spells.waking_since
+            waking_for = 0.0 if begun is None else self._clock.monotonic() - begun
+            error.retry_after = self.learned.come_again(rounds, awake=self.phase is READY, waking_for=waking_for)
+        return error
 
-    async def run(self) -> None:
-        """Supervise, for ever. Cancel to end; the engine is left as it is."""
-        await self._performer.run()
+    def _account_for_room(self, event: e.Event) -> None:
+        """Before anything is asked for: what the engine had is free, or it has taken some without asking."""
+        if self._machine.at_rest and isinstance(event, e.Stopped | e.SeenStopped):
+            self._room.rested(self.name)
+        elif self.phase is WAKING and isinstance(event, e.SeenRunning):
+            self._room.occupied(self.name)
 
-    def _phase_changed(self, event: e.Event | None) -> None:
+    def _phase_changed(self, event: e.Event) -> None:
+        before, self._phase_seen = self._phase_seen, self.phase
         after = round(self.in_phase_for, 3)
-        self._phase_seen = self.phase
-        self._phase_since = self._clock.monotonic()
+        self._spells.phase_changed(self.phase, event)
         for waiter, phases in self._phase_waiters.items():
             if self.phase in phases and not waiter.done():
                 waiter.set_result(self.phase)
+        self._announce.tell(PhaseChanged(self.name, before.value, self.phase.value, cause_of(event), after))
         log_phase(self._log, self._machine, event, after)
+
+
+def policy_of(spec: EngineSpec, *, budgeted: bool) -> Policy:
+    """The settings that matter to the machine."""
+    return Policy(
+        spec.idle_after,
+        spec.start_timeout,
+        concurrency=spec.concurrency,
+        queue_limit=spec.queue.limit,
+        queue_bytes=spec.queue.bytes,
+        budgeted=budgeted,
+    )

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.errors import GatewayError
 from gateway.lifecycle.commands import Command, ProbeEngine, Refuse, SetAlarm
+from gateway.lifecycle.engine import Engine
 from gateway.lifecycle.events import (
     AlarmRang,
     BecameReady,
@@ -17,11 +18,17 @@ from gateway.lifecycle.events import (
     LostContact,
     RequestArrived,
     RequestLeft,
+    RoomGranted,
+    RoomWanted,
     SeenRunning,
+    SeenStopped,
     Started,
     StartFailed,
     Stopped,
+    WarmthChanged,
 )
+from gateway.lifecycle.failures import Failures
+from gateway.lifecycle.line import Line
 from gateway.lifecycle.machine import EngineMachine
 from gateway.lifecycle.policy import Policy
 
@@ -52,10 +59,10 @@ class Refused:
 
 
 class Story:
-    """One engine, and the numbers of its newest alarm and probe."""
+    """One engine, and the numbers of its newest alarm and probe. `settings` are a policy's."""
 
-    def __init__(self, idle_after: float | None = IDLE_AFTER, start_timeout: float = START_TIMEOUT) -> None:
-        self.machine = EngineMachine("whisper", Policy(idle_after, start_timeout))
+    def __init__(self, idle_after: float | None = IDLE_AFTER, **settings: Any) -> None:
+        self.machine = EngineMachine("whisper", Policy(idle_after, **{"start_timeout": START_TIMEOUT, **settings}))
         self.alarm = 0
         self.probe = 0
         self.errors: dict[int, GatewayError] = {}
@@ -99,8 +106,8 @@ class Story:
 
     # What happens most often
 
-    def arrives(self, ticket: int) -> list[object]:
-        return self.tell(RequestArrived(ticket))
+    def arrives(self, ticket: int, party: str = "", **facts: Any) -> list[object]:
+        return self.tell(RequestArrived(ticket, party, **facts))
 
     def leaves(self, ticket: int) -> list[object]:
         return self.tell(RequestLeft(ticket))
@@ -116,9 +123,16 @@ class Story:
 
 def state(machine: EngineMachine) -> dict[str, Any]:
     """Everything that a machine remembers."""
-    names = [name for name in EngineMachine.__slots__ if name != "_handlers"]
-    values = {name: getattr(machine, name) for name in names}
-    return {name: value.copy() if isinstance(value, dict | set) else value for name, value in values.items()}
+    return {name: remembered(getattr(machine, name)) for name in Engine.__slots__}
+
+
+def remembered(value: Any) -> Any:
+    """A copy that compares by what is in it."""
+    if isinstance(value, Failures):
+        return (value.count, value.reason, value._public)
+    if isinstance(value, Line):
+        return list(value)
+    return value.copy() if isinstance(value, set) else value
 
 
 # Where stories begin
@@ -152,13 +166,48 @@ def adopting(*tickets: int) -> Story:
     return story
 
 
-def serving(*tickets: int, idle_after: float | None = IDLE_AFTER) -> Story:
+def serving(*tickets: int, idle_after: float | None = IDLE_AFTER, **settings: Any) -> Story:
     """READY, and these requests hold leases; idle if none is named."""
-    story = Story(idle_after)
+    story = Story(idle_after, **settings)
     story.tell(SeenRunning("run-1"))
     story.answers()
     for ticket in tickets:
         story.arrives(ticket)
+    return story
+
+
+def full(*waiting: int) -> Story:
+    """READY with one place, which request 1 has, while these wait."""
+    return serving(1, *waiting, concurrency=1)
+
+
+def serving_quietly(*tickets: int) -> Story:
+    """READY, and only these quiet requests are served."""
+    story = serving()
+    for ticket in tickets:
+        story.arrives(ticket, quiet=True)
+    return story
+
+
+def yielding(*tickets: int) -> Story:
+    """READY, with these leases out, and others wait for its room."""
+    story = serving(*tickets, budgeted=True)
+    story.tell(RoomWanted(wanted=True))
+    return story
+
+
+def queued(*tickets: int) -> Story:
+    """These requests wait for room in the budget; request 1 if none is named."""
+    story = Story(budgeted=True)
+    for ticket in tickets or (1,):
+        story.arrives(ticket)
+    return story
+
+
+def queued_politely() -> Story:
+    """Room is asked for only because it is the hour to be warm."""
+    story = Story(budgeted=True)
+    story.tell(WarmthChanged(warm=True))
     return story
 
 
@@ -169,18 +218,39 @@ def out_of_reach(*leases: int) -> Story:
     return story
 
 
-def stopping(*tickets: int) -> Story:
+def stopping(*tickets: int, **settings: Any) -> Story:
     """The idle alarm rang; these requests came since."""
-    story = serving()
+    story = serving(**settings)
     story.rings()
     for ticket in tickets:
         story.arrives(ticket)
     return story
 
 
-def clearing(reason: str = "exited with code 1") -> Story:
+def crashed_once(**settings: Any) -> Story:
+    """READY again after a crash that came soon, and idle."""
+    story = serving(**settings)
+    story.tell(SeenStopped("exited with code 1", crashed=True, steady=False))
+    story.tell(SeenRunning("run-2"))
+    story.answers()
+    return story
+
+
+def flapping(*again: int, **settings: Any) -> Story:
+    """FAILED, because it has crashed a second time; these requests were in service, and are held."""
+    story = crashed_once(**settings)
+    story.tell(SeenStopped("exited with code 1", crashed=True, steady=False))
+    for ticket in again:
+        story.arrives(ticket, again=True)
+    return story
+
+
+def clearing(reason: str = "exited with code 1", *, budgeted: bool = False) -> Story:
     """FAILED, and what remains of the start is still being cleared away."""
-    story = starting()
+    story = Story(budgeted=budgeted)
+    story.arrives(1)
+    if budgeted:
+        story.tell(RoomGranted())
     story.tell(StartFailed(reason, reason))
     return story
 

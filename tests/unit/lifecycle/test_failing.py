@@ -6,7 +6,7 @@ import pytest
 
 from gateway.lifecycle.commands import StartEngine, StopEngine
 from gateway.lifecycle.events import AlarmRang, SeenRunning, SeenStopped, Started, StartFailed, StopFailed, Stopped
-from gateway.lifecycle.policy import LONGEST_COOL_DOWN, Policy
+from gateway.lifecycle.failures import LONGEST_REST, rest_after
 from tests.unit.lifecycle.story import Alarm, Begin, Probe, Refused, Story, clearing, cooling, starting
 
 
@@ -68,9 +68,10 @@ def test_a_success_makes_the_next_failure_the_first_again() -> None:
     engine.arrives(1)
     engine.tell(Started("run-2"))
     engine.answers()
-    assert engine.machine.failures == 0
-    assert engine.machine.failure is None
+    assert engine.machine.failures.reason is None
+    assert engine.machine.failures.count == 2, "to be ready is not to work"
     engine.leaves(1)
+    assert engine.machine.failures.count == 0
     engine.rings()
     engine.tell(Stopped())
     assert fails_again_from_sleep(engine) == 1
@@ -85,10 +86,10 @@ def fails_again_from_sleep(engine: Story) -> float:
 
 
 def test_a_cool_down_is_finite_and_grows_however_long_an_engine_has_been_failing() -> None:
-    rests = [Policy().cool_down(failures) for failures in range(1, 2000)]
+    rests = [rest_after(failures) for failures in range(1, 2000)]
     assert rests == sorted(rests)
     assert rests[0] == 1
-    assert rests[-1] == LONGEST_COOL_DOWN
+    assert rests[-1] == LONGEST_REST
 
 
 def test_an_engine_that_somebody_started_by_hand_is_adopted_before_the_cool_down_is_over() -> None:

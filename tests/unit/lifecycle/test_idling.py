@@ -158,8 +158,8 @@ def test_a_paused_engine_goes_on_with_its_requests_and_is_not_idle_when_it_is_un
 def test_a_crash_while_serving_is_no_failed_start_and_needs_no_cool_down() -> None:
     engine = serving(1)
     engine.tell(SeenStopped("exited with code 137"))
-    assert engine.machine.failures == 0
-    assert engine.machine.failure is None
+    assert engine.machine.failures.count == 0
+    assert engine.machine.failures.reason is None
 
 
 def test_an_engine_that_was_restarted_behind_our_back_is_probed_again() -> None:

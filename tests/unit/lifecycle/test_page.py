@@ -10,8 +10,8 @@ import pytest
 from gateway import errors
 from gateway.errors import GatewayError
 from gateway.lifecycle.events import Event
+from gateway.lifecycle.failures import LONGEST_REST, rest_after
 from gateway.lifecycle.phases import NEXT, Phase
-from gateway.lifecycle.policy import LONGEST_COOL_DOWN, Policy
 
 PAGE = (Path(__file__).parents[3] / "docs" / "lifecycle.md").read_text(encoding="utf-8")
 ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line.startswith("|")]
@@ -55,7 +55,7 @@ def test_the_codes_on_the_page_are_the_programs() -> None:
 
 
 def test_the_rests_on_the_page_are_the_policys() -> None:
-    assert [Policy().cool_down(failures) for failures in (1, 2, 3)] == [1, 2, 4]
+    assert [rest_after(failures) for failures in (1, 2, 3)] == [1, 2, 4]
     rests = "rests for 1 s, after the next failure in a row for 2 s, then 4 s, and so on up to a minute"
     assert rests in " ".join(PAGE.split())
-    assert LONGEST_COOL_DOWN == 60
+    assert LONGEST_REST == 60

@@ -77,7 +77,7 @@ def test_a_failed_start_refuses_everybody_with_the_reason_and_clears_away_what_r
     assert engine.errors[1].retry_after == 1
     assert engine.errors[1] is not engine.errors[2]
     assert engine.phase == "FAILED"
-    assert engine.machine.failure == "has no image"
+    assert engine.machine.failures.reason == "has no image"
 
 
 @pytest.mark.parametrize("begin", [starting, probing])
@@ -92,7 +92,7 @@ def test_who_waits_longer_than_the_start_timeout_is_refused_and_the_engine_stopp
     engine = begin(1)
     assert engine.rings() == [Refused(1, "engine_start_timeout"), StopEngine()]
     assert engine.errors[1].message == "whisper was not ready after 60 s"
-    assert engine.machine.failure == "was not ready after 60 s"
+    assert engine.machine.failures.reason == "was not ready after 60 s"
     assert engine.phase == "FAILED"
 
 
@@ -138,7 +138,7 @@ def test_an_adopted_engine_that_stops_before_it_is_ready_sleeps_when_nobody_wait
     alarm = engine.alarm
     assert engine.tell(SeenStopped("exited with code 0")) == []
     assert engine.phase == "ASLEEP"
-    assert engine.machine.failures == 0
+    assert engine.machine.failures.count == 0
     assert engine.ignores(AlarmRang(alarm))
 
 

@@ -1,7 +1,7 @@
 """A world for one engine to live in: its program, a performer that keeps the supervisor's rules, requests, alarms.
 
 Nothing happens by itself: `ordinary` and `surprises` tell what may happen next. Each happening checks on its way that
-no command breaks a promise, and `check` what must hold between them.
+no command breaks a promise, and `check` what must hold between them; that is in `promises.py`.
 
 The performer is `gateway/supervision/performer.py` without time: it does one thing at a time (start, stop or look),
 gives up a start or probe when told to stop, and drops the outcome of whatever is older than its newest order.
@@ -10,15 +10,26 @@ gives up a start or probe when told to stop, and drops the outcome of whatever i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.errors import EngineBusy
 from gateway.lifecycle import events as e
-from gateway.lifecycle.commands import Admit, Command, ProbeEngine, Refuse, SetAlarm, StartEngine, StopEngine
+from gateway.lifecycle.commands import (
+    Admit,
+    AskRoom,
+    Command,
+    GiveUpRoom,
+    ProbeEngine,
+    Refuse,
+    SetAlarm,
+    StartEngine,
+    StopEngine,
+)
 from gateway.lifecycle.machine import EngineMachine
-from gateway.lifecycle.phases import FAILED, NEXT, READY, STOPPING, WAKING, Phase
+from gateway.lifecycle.phases import ASLEEP, FAILED, NEXT, QUEUED, READY, WAKING
 from gateway.lifecycle.policy import Policy
+from tests.unit.lifecycle.promises import Turns, check, check_turn
 from tests.unit.lifecycle.story import state
 
 
@@ -27,6 +38,9 @@ class Ticket:
     """One request. run: the run of the program that serves it; None while it serves nobody."""
 
     number: int
+    party: str = ""
+    again: bool = False
+    quiet: bool = False
     fate: str = "waits"  # or "admitted" or "refused"
     left: bool = False
     instance: str = ""
@@ -36,8 +50,8 @@ class Ticket:
 class World:
     """`run` is the run of the program that is alive; `answers` whether it accepts connections."""
 
-    def __init__(self, idle_after: float | None, *, runs_already: bool) -> None:
-        self.machine = EngineMachine("whisper", Policy(idle_after, 60))
+    def __init__(self, policy: Policy, *, runs_already: bool) -> None:
+        self.machine = EngineMachine("whisper", policy)
         self.tickets: list[Ticket] = []
         self.runs = 0
         self.run: int | None = None
@@ -50,8 +64,13 @@ class World:
         self.look_wanted = True
         self.look: tuple[int, int | None] | None = None
         self.noted: int | None = None
-        self.wake_wanted = False
+        self.wake_wanted = self.preload_wanted = False
         self.forced = False
+        self.asked: bool | None = None  # for room in the budget, and whether politely
+        self.room = False
+        self.crashed = self.steady = False  # how the last run ended, and whether it had been ready for long
+        self.wakes = self.failures = 0  # that have succeeded, and that have not
+        self.turns = Turns()
         if runs_already:
             self.program_begins()
 
@@ -62,18 +81,39 @@ class World:
         commands = machine.handle(event)
         if machine.phase is not before:
             assert machine.phase in NEXT[before, type(event)]
-            self.wake_wanted = self.wake_wanted and machine.phase not in (READY, FAILED)
+            self._phase_changed(event)
         for command in commands:
             self._perform(command)
 
+    def _phase_changed(self, event: e.Event) -> None:
+        phase = self.machine.phase
+        if isinstance(event, e.BecameReady):
+            self.wakes, self.steady = self.wakes + 1, False
+        if isinstance(event, e.BecameReady) or (phase is FAILED and not isinstance(event, e.SeenStopped)):
+            self.wake_wanted = self.preload_wanted = False
+        if phase is FAILED:
+            self.failures += 1
+            self.wake_wanted = self.preload_wanted = False
+        if phase in (ASLEEP, QUEUED, FAILED):
+            self.room = False
+
     def _perform(self, command: Command) -> None:
         match command:
+            case AskRoom(politely):
+                assert self.machine.phase is QUEUED
+                assert self.waiting() or self.wake_wanted or self.warm or self.preload_wanted, "room for nobody"
+                assert politely is not bool(self.waiting() or self.wake_wanted), "asked too loud, or too low"
+                self.asked = politely
+            case GiveUpRoom():
+                assert self.asked is not None, "gives up what it has not asked for"
+                self.asked = None
             case StartEngine():
                 assert not self.starting, "a second start while one is under way"
                 assert not self.stopping, "a start while a stop is under way"
-                assert self.waiting() or self.wake_wanted, "a start that nobody has asked for"
+                assert self.waiting() or self.wake_wanted or self.warm or self.preload_wanted, "started for nobody"
+                assert self.room or not self.machine.policy.budgeted, "a start without room for it"
                 self.orders += 1
-                self.starting, self.wake_wanted = True, False
+                self.starting, self.wake_wanted, self.preload_wanted = True, False, False
             case StopEngine():
                 assert not self.stopping, "a second stop while one is under way"
                 assert self.forced or not self.served(), "a stop while the engine serves"
@@ -106,11 +146,16 @@ class World:
         assert not ticket.left, f"request {number} is {fate} though it has left"
         ticket.fate = fate
         if fate == "admitted":
+            check_turn(self, ticket)
             assert self.machine.instance is not None, "let in to a program that nobody has seen"
             ticket.instance = self.machine.instance
             ticket.run = self.run if self.answers else None  # the connection is made at once, or refused
 
     # Requests and operators
+
+    @property
+    def warm(self) -> bool:
+        return self.machine.warm
 
     def waiting(self) -> list[Ticket]:
         return [ticket for ticket in self.tickets if ticket.fate == "waits" and not ticket.left]
@@ -125,12 +170,28 @@ class World:
         """Who is connected to the program that runs now."""
         return [ticket for ticket in self.admitted() if ticket.run is not None and ticket.run == self.run]
 
-    def request_arrives(self) -> None:
-        ticket = Ticket(len(self.tickets))
+    def request_arrives(self, party: str = "", *, again: bool = False, quiet: bool = False) -> None:
+        ticket = Ticket(len(self.tickets), party, again, quiet)
         self.tickets.append(ticket)
-        self.tell(e.RequestArrived(ticket.number))
-        if ticket.fate == "refused":
-            self.request_leaves(ticket)
+        if not quiet and not again and ticket.number % 2 and self.machine.admit_at_once(ticket.number):
+            self._decide(ticket.number, "admitted")
+            return
+        self.tell(e.RequestArrived(ticket.number, party, 1, again, quiet))
+        assert not (quiet and ticket.fate == "waits"), "a quiet request waits"
+        if ticket.fate == "waits" and not again:
+            own = [other for other in self.waiting() if other.party == party and not other.again]
+            self.turns.joined(party, alone=own == [ticket])
+        self._refused_leave()
+
+    def _refused_leave(self) -> None:
+        for ticket in self.tickets:
+            if ticket.fate == "refused" and not ticket.left:
+                self.request_leaves(ticket)
+
+    def request_comes_again(self, ticket: Ticket) -> None:
+        """The engine died under it."""
+        self.request_leaves(ticket)
+        self.request_arrives(ticket.party, again=True)
 
     def request_leaves(self, ticket: Ticket) -> None:
         ticket.left = True
@@ -140,20 +201,34 @@ class World:
         self.tell(e.LostContact(ticket.instance))
         self.look_wanted = True
 
-    def wake_asked(self) -> None:
-        self.wake_wanted = self.machine.phase is not READY
-        self.tell(e.WakeAsked())
+    def wake_asked(self, *, politely: bool = False) -> None:
+        self.wake_wanted |= self.machine.phase is not READY and not politely
+        self.preload_wanted |= self.machine.phase is not READY and politely
+        self.tell(e.WakeAsked(politely))
+
+    def warmth_changes(self) -> None:
+        self.tell(e.WarmthChanged(not self.machine.warm))
+
+    def policy_changes(self, which: int) -> None:
+        old = self.machine.policy
+        concurrency = [None, 1, 2][which % 3]
+        self.tell(e.PolicyChanged(replace(old, concurrency=concurrency, budgeted=old.budgeted ^ (which > 3))))
+
+    def room_is_granted(self) -> None:
+        self.asked, self.room = None, True
+        self.tell(e.RoomGranted())
 
     def sleep_asked(self, *, force: bool) -> None:
         before = state(self.machine)
-        needed = bool(before["serving"] or before["waiting"])
+        quiet_cut = self.machine.quiet and self.machine.phase is not READY
+        needed = bool(before["serving"] or before["waiting"] or quiet_cut)
         self.forced = force
         try:
             self.tell(e.SleepAsked(force))
             assert force or not needed, "put to sleep while it was needed"
             assert not self.machine.serving
             assert not self.machine.waiting
-            self.wake_wanted = False
+            self.wake_wanted = self.preload_wanted = False
         except EngineBusy:
             assert needed
             assert not force
@@ -173,9 +248,13 @@ class World:
         self.run, self.answers = self.runs, answers
         self.look_wanted = True
 
-    def program_ends(self) -> None:
-        self.run, self.answers = None, False
+    def program_ends(self, *, crashed: bool = False) -> None:
+        self.run, self.answers, self.crashed = None, False, crashed
         self.look_wanted = True
+
+    def time_passes(self) -> None:
+        """So much that an engine which has been ready till now is a steady one."""
+        self.steady = True
 
     def program_answers(self) -> None:
         self.answers = True
@@ -204,6 +283,7 @@ class World:
         self.tell(e.Started(f"run-{self.run}"))
 
     def start_fails(self) -> None:
+        """Never if the program runs already: then a start changes nothing."""
         self.starting = False
         self.tell(e.StartFailed("has no image", "does not exist yet"))
 
@@ -231,7 +311,7 @@ class World:
             self.noted = run
             self.tell(e.SeenRunning(f"run-{run}"))
         else:
-            self.tell(e.SeenStopped("exited with code 1"))
+            self.tell(e.SeenStopped("exited with code 1", self.crashed, self.steady))
 
     def look_fails(self) -> None:
         self.look = None
@@ -260,30 +340,42 @@ class World:
         """What may happen next. In an unkind world starts fail and no program answers."""
         possible = [
             (self.look is not None, self.look_ends),
-            (self.can_start, self.start_returns if kind else self.start_fails),
+            (self.can_start, self.start_returns if kind or self.served() else self.start_fails),
             (self.can_stop, self.stop_returns),
             (self.can_look, self.look_begins),
             (kind and self.run is not None and not self.answers, self.program_answers),
             (self.can_answer, self.probe_answers),
+            (self.asked is not None, self.room_is_granted),
         ]
         return [step for may, step in possible if may]
 
     def surprises(self, which: int) -> dict[str, Callable[[], None]]:
         """What else may happen; `which` chooses among the requests and among late news."""
         present, admitted = self.present(), self.admitted()
+        lost = [ticket for ticket in admitted if ticket.run != self.run and not ticket.again and not ticket.quiet]
         possible: dict[str, tuple[object, Callable[[], None]]] = {
-            "request arrives": (True, self.request_arrives),
+            "request arrives": (True, lambda: self.request_arrives("abc"[which % 3])),
+            "quiet request arrives": (True, lambda: self.request_arrives(quiet=True)),
+            "request comes again": (lost, lambda: self.request_comes_again(_one(lost, which))),
             "request leaves": (present, lambda: self.request_leaves(_one(present, which))),
             "connection is refused": (admitted, lambda: self.connection_refused(_one(admitted, which))),
             "alarm rings": (self.alarm is not None, self.alarm_rings),
             "operator wakes": (True, self.wake_asked),
+            "gateway preloads": (True, lambda: self.wake_asked(politely=True)),
+            "warm hours begin or end": (True, self.warmth_changes),
+            "settings change": (True, lambda: self.policy_changes(which)),
+            "others wait for room": (True, lambda: self.tell(e.RoomWanted(wanted=True))),
+            "others wait no longer": (True, lambda: self.tell(e.RoomWanted(wanted=False))),
+            "time passes": (True, self.time_passes),
+            "runtime does not answer": (self.can_start, lambda: self.tell(e.RuntimeSilent("does not answer"))),
             "operator puts to sleep": (True, lambda: self.sleep_asked(force=False)),
             "operator puts to sleep by force": (True, lambda: self.sleep_asked(force=True)),
             "program is started or restarted": (True, self.program_begins),
             "program is restarted and answers": (self.run is not None, lambda: self.program_begins(answers=True)),
             "program ends": (self.run is not None, self.program_ends),
+            "program crashes": (self.run is not None, lambda: self.program_ends(crashed=True)),
             "program no longer answers": (self.answers, self.program_is_mute),
-            "start fails": (self.can_start, self.start_fails),
+            "start fails": (self.can_start and not self.served(), self.start_fails),
             "stop fails": (self.can_stop, self.stop_fails),
             "look fails, or events had a gap": (True, self.look_fails),
             "late news": (self.late_news, lambda: self.tell(_one(self.late_news, which))),
@@ -291,15 +383,18 @@ class World:
         return {name: happening for name, (may, happening) in possible.items() if may}
 
     def settle(self, *, kind: bool) -> None:
-        """Only what is ordinary happens, until nothing does; and alarms for those who still wait."""
-        for _ in range(100):
+        """Only what is ordinary happens, until nothing does: who is served leaves in the end, for those who wait."""
+        for _ in range(400):
             if steps := self.ordinary(kind=kind):
                 steps[0]()
-            elif self.waiting():
-                assert not kind, "only the alarm ends the waiting, though all is well"
-                self.alarm_rings()
-            else:
+            elif not self.waiting():
                 return
+            elif self.machine.phase is READY:
+                self.request_leaves(self.admitted()[0])
+            else:
+                assert not kind or self.machine.phase is FAILED, "only the alarm ends the waiting, though all is well"
+                self.alarm_rings()
+            self._refused_leave()
         raise AssertionError(f"{self.machine!r} never comes to rest")
 
     # What must always hold
@@ -310,33 +405,7 @@ class World:
         return self.alarm is not None and self.alarm == self.machine._alarm
 
     def check(self) -> None:
-        self._check_ways_out()
-        self._check_requests()
-
-    def _check_ways_out(self) -> None:
-        machine = self.machine
-        match machine.phase:
-            case Phase.READY:
-                idle_for_ever = machine.policy.idle_after is None
-                assert self.armed or machine.serving or idle_for_ever, "an idle engine without an alarm"
-                assert machine.instance is not None, "ready, but nobody has seen it"
-            case Phase.WAKING:
-                assert self.armed, "a wake without an alarm"
-            case Phase.FAILED:
-                assert self.armed or self.stopping, "a failed engine without an alarm"
-            case Phase.STOPPING:
-                assert self.stopping, "stopping without a stop"
-
-    def _check_requests(self) -> None:
-        machine = self.machine
-        assert list(machine.waiting) == [ticket.number for ticket in self.waiting()]
-        assert machine.serving <= {ticket.number for ticket in self.admitted()}
-        assert machine.serving >= {ticket.number for ticket in self.served()}, "served without a lease"
-        if machine.waiting:
-            assert machine.phase in (WAKING, STOPPING), "waiting, but nothing is being done about it"
-            probing = self.probe is not None
-            looking = self.look is not None or self.look_wanted
-            assert self.starting or self.stopping or probing or looking, "waiting for nothing"
+        check(self)
 
 
 def _one(things: list[Any], which: int) -> Any:

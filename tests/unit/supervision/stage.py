@@ -126,7 +126,7 @@ class Stage:
         words = {"idle_after": 900, "start_timeout": 60, **settings}
         target = ProcessTarget(command=("engine",))
         spec = EngineSpec(hosts=(f"{name}.test",), process=target, port=8000, **words)
-        self.engine = Supervisor(name, spec, self.runtime, self.probe, self.clock)
+        self.engine = Supervisor(name, spec, self.runtime, self.probe, self.clock, jitter=lambda: 1.0)
 
     @property
     def phase(self) -> Phase:

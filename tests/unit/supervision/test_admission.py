@@ -87,7 +87,7 @@ async def test_a_waiter_that_is_cancelled_frees_its_place() -> None:
         first.task.cancel()
         await asyncio.wait({first.task})
         assert (stage.engine.waiting, first.lease) == (1, None)
-        assert len(stage.engine._admissions) == 1, "nothing is kept of who has gone"
+        assert len(stage.engine._waiters) == 1, "nothing is kept of who has gone"
         stage.probe.answering.set()
         assert isinstance(await second.decided(), Lease)
         await second.leaves()

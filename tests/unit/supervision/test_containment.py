@@ -54,7 +54,7 @@ def watch_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 # start
 
 
-@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize("trouble", [EngineMissing, StartRefused, RuntimeTrouble])
 async def test_a_start_in_trouble_is_refused_with_its_public_words_and_tried_again_later(
     trouble: type[RuntimeTrouble], other: Stage
 ) -> None:

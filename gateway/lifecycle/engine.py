@@ -1,0 +1,402 @@
+"""One engine's state, and what follows from each event. Pure: events in, commands out; no clock, no await."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+
+from gateway.errors import GatewayError, RuntimeUnavailable
+from gateway.lifecycle import events as e
+from gateway.lifecycle import reasons
+from gateway.lifecycle.commands import (
+    Admit,
+    AlarmKind,
+    AskRoom,
+    Command,
+    GiveUpRoom,
+    ProbeEngine,
+    Refuse,
+    SetAlarm,
+    StartEngine,
+    StopEngine,
+)
+from gateway.lifecycle.failures import Failures
+from gateway.lifecycle.line import Line
+from gateway.lifecycle.phases import ASLEEP, FAILED, QUEUED, READY, STOPPING, WAKING, Phase
+from gateway.lifecycle.policy import Policy
+
+Commands = list[Command]
+
+
+class Engine:
+    """The state of one engine, and a method for each event; `EngineMachine` sees to it that only legal ones come.
+
+    phase: where it stands. waiting: tickets that wait. serving: those that hold a lease; quiet: the same, of requests
+    that do not keep it awake. instance: the run of the program that we know of. warm: it shall be awake though nobody
+    needs it. yielding: it makes room for others, and admits nobody. failures: in a row.
+    """
+
+    __slots__ = (
+        "_alarm", "_asked_politely", "_attempt", "_clearing", "_due", "_most", "_ours", "_preload_wanted",
+        "_silent", "_wake_wanted", "_was_ready",
+        "failures", "instance", "name", "phase", "policy", "quiet", "serving", "waiting", "warm", "yielding",
+    )  # fmt: skip
+
+    def __init__(self, name: str, policy: Policy) -> None:
+        self.name = name
+        self.policy = policy
+        self.phase = ASLEEP
+        self.waiting = Line()
+        self.serving: set[int] = set()
+        self.quiet: set[int] = set()
+        self.instance: str | None = None
+        self.warm = False
+        self.yielding = False
+        self.failures = Failures(name)
+        self._most: float = policy.concurrency or inf  # how many are served at once
+        self._silent: str | None = None  # why our start command cannot even be given
+        self._alarm = 0  # token of the alarm that counts
+        self._attempt = 0  # number of the probe that counts
+        self._ours = False  # this wake is our own start, not an adoption
+        self._was_ready = False  # this run has been
+        self._due = False  # the idle time is over, and only quiet ones are still served
+        self._clearing = False  # FAILED, and the stop that clears away the remains has not returned
+        self._wake_wanted = False  # an operator asked for a wake that may need a start, but not yet
+        self._preload_wanted = False  # the same, politely
+        self._asked_politely = False  # the room that a QUEUED engine waits for
+
+    # Requests
+
+    def admit_at_once(self, ticket: int) -> bool:
+        """The short form of RequestArrived where that would lead to Admit and nothing else; False where it would not.
+
+        Nearly every request comes while there is room for it, and this is all that has to be done about it.
+        """
+        if self.phase is not READY or self.yielding or len(self.serving) >= self._most:
+            return False
+        self._alarm += 1  # an idle alarm that is still set no longer counts
+        self._due = False
+        self.serving.add(ticket)
+        return True
+
+    def request_arrived(self, event: e.RequestArrived) -> Commands:
+        ticket = event.ticket
+        if event.quiet:
+            if self.phase is not READY or self.yielding or self._due:
+                return [Refuse(ticket, reasons.not_awake(self.name))]
+            self.quiet.add(ticket)
+            return [Admit(ticket)]
+        if self.admit_at_once(ticket):
+            return [Admit(ticket)]
+        if self.phase is FAILED and not event.again:  # who was let in already is held until the rest is over
+            return [Refuse(ticket, self.failures.cooling_down())]
+        return self._joins(event)
+
+    def _joins(self, event: e.RequestArrived) -> Commands:
+        leaving: list[int] = []
+        if not event.again:
+            leaving = self.waiting.too_many(event, self.policy.queue_limit, self.policy.queue_bytes)
+        refusals: Commands = [Refuse(ticket, reasons.queue_full(self.name)) for ticket in leaving]
+        for ticket in leaving:
+            self.waiting.remove(ticket)
+        if event.ticket not in leaving:
+            self.waiting.add(event)
+            if self.phase is ASLEEP:
+                return [*refusals, *self._start()]
+        return refusals + self._needed_as_asked()
+
+    def request_left(self, event: e.RequestLeft) -> Commands:
+        ticket = event.ticket
+        if ticket in self.serving:
+            self.serving.discard(ticket)
+            return self._place_is_free() if self.phase is READY else []
+        if ticket in self.quiet:
+            self.quiet.discard(ticket)
+            return self._stop() if self.phase is READY and self._may_stop() else []
+        self.waiting.remove(ticket)
+        return self._needed_as_asked()
+
+    def _place_is_free(self) -> Commands:
+        self.failures.count = 0  # it works
+        if self._most is not inf and self.waiting and not self.yielding:
+            return self._admit_waiting()
+        if self.yielding:
+            return self._stop() if self._may_stop() else []
+        return self._idle_alarm()
+
+    def _admit_waiting(self) -> Commands:
+        """Let in who is next, as many as there is room for."""
+        admitted: Commands = []
+        while self.waiting and len(self.serving) < self._most:
+            ticket = self.waiting.next()
+            self.serving.add(ticket)
+            admitted.append(Admit(ticket))
+        return admitted
+
+    def _may_stop(self) -> bool:
+        """Whether a stop that could not begin while somebody was served may begin now."""
+        return (self._due or self.yielding) and not self.serving and not self.quiet
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether it does not run, and nothing is done about that."""
+        return self.phase in (ASLEEP, QUEUED) or (self.phase is FAILED and not self._clearing)
+
+    # Operators, schedules and settings
+
+    def wake_asked(self, event: e.WakeAsked) -> Commands:
+        adopting = self.phase is WAKING and not self._ours
+        if self.phase not in (READY, WAKING) or adopting:
+            self._preload_wanted |= event.politely
+            self._wake_wanted |= not event.politely
+        if self.phase is ASLEEP or (self.phase is FAILED and not self._clearing):
+            return self._start()
+        self._due = False
+        return self._idle_alarm() + self._needed_as_asked()
+
+    def sleep_asked(self, event: e.SleepAsked) -> Commands:
+        served = self.serving or (self.quiet and self.phase is not READY)
+        if not event.force and (served or self.waiting):
+            raise reasons.busy(self.name, self.phase.value, len(self.serving), len(self.waiting))
+        refusals = self._refuse_waiting(lambda: reasons.put_to_sleep(self.name))
+        self._wake_wanted = self._preload_wanted = self.warm = False
+        if event.force:  # what is still there is cut off, as asked
+            self.serving.clear()
+            self.quiet.clear()
+        if self.phase is QUEUED:
+            self.phase = ASLEEP
+            return [*refusals, GiveUpRoom()]
+        if self.phase is READY and self.quiet:
+            self._due = True
+        elif self.phase is READY or self.phase is WAKING:
+            return [*refusals, *self._stop()]
+        return refusals
+
+    def warmth_changed(self, event: e.WarmthChanged) -> Commands:
+        if event.warm == self.warm:
+            return []
+        self.warm = event.warm
+        if self.phase is ASLEEP and self.warm:
+            return self._start()
+        if self.phase is READY:
+            return self._idle_anew()
+        return self._needed_as_asked()
+
+    def policy_changed(self, event: e.PolicyChanged) -> Commands:
+        self.policy = event.policy
+        self._most = event.policy.concurrency or inf
+        if self.phase is QUEUED and not self.policy.budgeted:
+            return [GiveUpRoom(), *self._begin()]
+        if self.phase is READY and not self.yielding:
+            return self._admit_waiting() + self._idle_anew()
+        return []
+
+    # The budget
+
+    def room_granted(self, _: e.RoomGranted) -> Commands:
+        return self._begin()
+
+    def room_wanted(self, event: e.RoomWanted) -> Commands:
+        if self.phase is not READY and self.phase is not WAKING:
+            return []  # nothing to give, or it is being given
+        if event.wanted == self.yielding:
+            return []
+        self.yielding = event.wanted
+        if self.phase is WAKING:
+            return []
+        if self.yielding:
+            return self._stop() if self._may_stop() else []
+        return self._admit_waiting() + self._idle_anew()
+
+    def _needed_as_asked(self) -> Commands:
+        """Ask for room as urgently as it is needed now, if the engine waits for room and that has changed."""
+        if self.phase is not QUEUED:
+            return []
+        politely = not self._urgent
+        if politely and not (self.warm or self._preload_wanted):
+            self.phase = ASLEEP
+            return [GiveUpRoom()]
+        if politely is self._asked_politely:
+            return []
+        self._asked_politely = politely
+        return [AskRoom(politely)]
+
+    @property
+    def _urgent(self) -> bool:
+        return bool(self.waiting) or self._wake_wanted
+
+    # Outcomes of our own commands
+
+    def started(self, event: e.Started) -> Commands:
+        self.instance = event.instance
+        self._silent = None
+        return [self._probe()]
+
+    def start_failed(self, event: e.StartFailed) -> Commands:
+        return self._fail(event.reason, event.public, lambda: self.failures.start_failed(event.public))
+
+    def runtime_silent(self, event: e.RuntimeSilent) -> Commands:
+        self._silent = event.reason
+        return []
+
+    def stopped(self, _: e.Stopped) -> Commands:
+        self.instance = None
+        if self.phase is FAILED:
+            return self._rest()
+        if self._was_ready:
+            self.failures.count = 0
+        return self._ends()
+
+    def stop_failed(self, _: e.StopFailed) -> Commands:
+        return self._rest() if self.phase is FAILED else self._adopt()
+
+    # What the world shows
+
+    def seen_running(self, event: e.SeenRunning) -> Commands:
+        known, self.instance = self.instance, event.instance
+        if self.phase is QUEUED:
+            return [GiveUpRoom(), *self._adopt()]
+        if self.phase is ASLEEP or (self.phase is FAILED and not self._clearing):
+            return self._adopt()
+        if self.phase is READY and known != event.instance:
+            self._was_ready = False
+            return self._adopt()  # leases stay out: who came since the restart is served by the new run
+        if self.phase is WAKING and known != event.instance:
+            self._was_ready = False
+            return [self._probe()]
+        return []
+
+    def seen_stopped(self, event: e.SeenStopped) -> Commands:
+        if self.phase is not READY and self.phase is not WAKING:
+            return []
+        self.instance = None  # leases stay out: requests to a dead program break and leave, those to a paused one wait
+        if self.phase is WAKING and self._ours:
+            return self._fail(event.reason, event.reason, lambda: self.failures.start_failed(event.reason))
+        return self._crashed(event) if self._was_ready and self._counts(event) else self._ends()
+
+    def _counts(self, event: e.SeenStopped) -> bool:
+        """Whether this end counts as a failure. One that would only be followed by the next start, and end, does."""
+        return event.crashed or (self.warm and not event.steady and not self._urgent)
+
+    def _crashed(self, event: e.SeenStopped) -> Commands:
+        """The first time it is started again at once for who waits. An engine that does so again and again rests.
+
+        Nobody is refused: who waits was let in before. Nothing is stopped: somebody may have started it already.
+        """
+        self.failures.crashed(event.reason, steady=event.steady)
+        if self.failures.count == 1:
+            return self._ends()
+        self._ends_run(FAILED)
+        return self._rest()
+
+    def became_ready(self, _: e.BecameReady) -> Commands:
+        self.phase = READY
+        self.failures.reason = None
+        self._was_ready = True
+        self._alarm += 1
+        self._wake_wanted = self._preload_wanted = False
+        if self.yielding:
+            return self._stop() if self._may_stop() else []
+        return self._admit_waiting() + self._idle_alarm()
+
+    def lost_contact(self, _: e.LostContact) -> Commands:
+        return self._adopt()
+
+    def alarm_rang(self, _: e.AlarmRang) -> Commands:
+        if self.phase is READY:
+            self._due = True
+            return self._stop() if self._may_stop() else []
+        return self._ends() if self.phase is FAILED else self._start_timed_out()
+
+    def _start_timed_out(self) -> Commands:
+        seconds = self.policy.start_timeout
+        if self.serving or self.quiet:  # contact was lost, yet somebody is being served: no stop while a lease is out
+            refusals = self._refuse_waiting(lambda: self.failures.start_late(seconds))
+            return [*refusals, self._set_alarm(seconds, AlarmKind.START)]
+        if self._silent is not None:
+            public = RuntimeUnavailable.public
+            return self._fail(self._silent, public, lambda: self.failures.start_failed(public))
+        late = f"was not ready after {seconds:g} s"
+        return self._fail(late, late, lambda: self.failures.start_late(seconds))
+
+    # Steps that several events share
+
+    def _start(self) -> Commands:
+        if not self.policy.budgeted:
+            return self._begin()
+        self._ends_run(QUEUED)
+        self._asked_politely = not self._urgent
+        return [AskRoom(self._asked_politely)]
+
+    def _begin(self) -> Commands:
+        self._ends_run(WAKING)
+        self.instance = self._silent = None
+        self._ours = True
+        self._attempt += 1  # a probe of an earlier run may still be answered
+        self._wake_wanted = self._preload_wanted = False
+        return [StartEngine(), self._set_alarm(self.policy.start_timeout, AlarmKind.START)]
+
+    def _adopt(self) -> Commands:
+        """Somebody else's start, or one we lost sight of: only find out whether it answers.
+
+        After a stop that failed even the run may be unknown; it is probed when it has been seen.
+        """
+        self.phase = WAKING
+        self._ours = False
+        self._silent = None
+        probe = [] if self.instance is None else [self._probe()]
+        return [*probe, self._set_alarm(self.policy.start_timeout, AlarmKind.START)]
+
+    def _stop(self) -> Commands:
+        self.phase = STOPPING
+        self._alarm += 1
+        self._due = self.yielding = False
+        return [StopEngine()]
+
+    def _ends(self) -> Commands:
+        """It does not run, and is started again if anybody wants it."""
+        self._ends_run(ASLEEP)
+        return self._start() if self._urgent or self.warm or self._preload_wanted else []
+
+    def _ends_run(self, phase: Phase) -> None:
+        self.phase = phase
+        self._alarm += 1
+        self._was_ready = self._due = self.yielding = False
+
+    def _fail(self, reason: str, public: str, error: Callable[[], GatewayError]) -> Commands:
+        refusals = self._refuse_waiting(error)
+        self._ends_run(FAILED)
+        self.failures.add(reason, public)
+        self._wake_wanted = self._preload_wanted = False
+        self._clearing = True
+        return [*refusals, StopEngine()]
+
+    def _rest(self) -> Commands:
+        self._clearing = False
+        if self._wake_wanted or self._preload_wanted:
+            return self._start()
+        return [self._set_alarm(self.failures.rest, AlarmKind.REST)]
+
+    def _probe(self) -> Command:
+        self._attempt += 1
+        return ProbeEngine(self._attempt)
+
+    def _set_alarm(self, seconds: float, why: AlarmKind) -> Command:
+        self._alarm += 1
+        return SetAlarm(self._alarm, seconds, why)
+
+    def _idle_alarm(self) -> Commands:
+        if self.phase is not READY or self.serving or self.warm or self.policy.idle_after is None:
+            return []
+        return [self._set_alarm(self.policy.idle_after, AlarmKind.IDLE)]
+
+    def _idle_anew(self) -> Commands:
+        """What there was of an idle time does not count any more."""
+        if self.serving:
+            return []
+        self._alarm += 1
+        self._due = False
+        return self._idle_alarm()
+
+    def _refuse_waiting(self, error: Callable[[], GatewayError]) -> Commands:
+        return [Refuse(ticket, error()) for ticket in self.waiting.clear()]

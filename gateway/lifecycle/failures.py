@@ -1,0 +1,56 @@
+"""Failures in a row, and the rest that follows them."""
+
+from __future__ import annotations
+
+from gateway.errors import GatewayError
+from gateway.lifecycle import reasons
+
+LONGEST_REST = 60.0
+
+
+def rest_after(failures: int) -> float:
+    """Seconds of rest after this many failures in a row: 1, 2, 4, … and at most a minute."""
+    return min(LONGEST_REST, 2.0 ** min(failures - 1, 16))
+
+
+class Failures:
+    """How often in a row an engine has failed, and why.
+
+    A start that fails counts, and so does a crash; being ready is no success yet, but serving somebody is, and
+    so is an end in good order. reason: of the last failure, for operators; None while the engine is ready.
+    """
+
+    __slots__ = ("_name", "_public", "count", "reason")
+
+    def __init__(self, name: str) -> None:
+        self.count = 0
+        self.reason: str | None = None
+        self._name = name
+        self._public = ""
+
+    def add(self, reason: str, public: str) -> None:
+        self.count += 1
+        self.reason, self._public = reason, public
+
+    def crashed(self, reason: str, *, steady: bool) -> None:
+        """It had been ready; `steady` if for so long that what was before does not count."""
+        if steady:
+            self.count = 0
+        self.add(reason, reason)
+
+    @property
+    def rest(self) -> float:
+        return rest_after(self.count)
+
+    # What requests are told
+
+    def start_failed(self, public: str) -> GatewayError:
+        """One more failure, which has not been added yet."""
+        return reasons.could_not_start(self._name, public, rest_after(self.count + 1))
+
+    def start_late(self, seconds: float) -> GatewayError:
+        """The same for a start that took too long."""
+        return reasons.not_in_time(self._name, seconds, rest_after(self.count + 1))
+
+    def cooling_down(self) -> GatewayError:
+        return reasons.cooling_down(self._name, self._public, self.rest)
