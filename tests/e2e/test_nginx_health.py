@@ -1,4 +1,4 @@
-"""A monitor without a key hears whether the gateway lives, and nothing else."""
+"""A monitor without a key hears whether the gateway lives, and nothing else. One with a key reads metrics."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.api_keys import make_key
 from tests.fixtures.authority import Authority, Certificate
 from tests.fixtures.nginx import DOMAIN, HOST, LOGIN, Front, running_front
 
@@ -46,6 +47,7 @@ def test_an_engines_host_asks_there_as_everywhere(portal: Front, path: str) -> N
     "path",
     [
         "/api/engines",
+        "/metrics",
         "/healthz/../api/engines",
         "/x/../healthz",
         "/api/engines/../../healthz",
@@ -72,3 +74,20 @@ def test_a_person_reaches_what_an_engine_has_there(portal: Front, path: str) -> 
 def test_a_person_is_still_let_in(portal: Front) -> None:
     with portal.nginx.client(base_url=f"https://{PORTAL}", auth=LOGIN) as client:
         assert client.get("/api/engines").status_code == 200
+
+
+def test_prometheus_reads_metrics_with_a_key_that_opens_nothing_else(portal: Front) -> None:
+    token = make_key(portal.gateway.config.parent / "state", "prometheus", hosts=(PORTAL,))
+    headers = {"Authorization": f"Bearer {token}"}
+    with portal.nginx.client(base_url=f"https://{PORTAL}", headers=headers) as client:
+        answer = client.get("/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0,*/*;q=0.1"})
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+        assert 'whisper_gateway_engine_phase{engine="engine",phase="failed"} 0.0' in answer.text
+        assert client.get("/api/engines").json() == {"engines": []}
+    with portal.nginx.client(headers=headers) as client:
+        assert client.get("/headers").status_code == 403
+
+
+def test_a_person_may_look_at_the_metrics(portal: Front) -> None:
+    with portal.nginx.client(base_url=f"https://{PORTAL}", auth=LOGIN) as client:
+        assert client.get("/metrics").status_code == 200
