@@ -164,7 +164,7 @@ class Supervisor(Sight):
         self._see_to(self._machine.handle(event), event)
 
     def _see_to(self, commands: list[Command], event: e.Event) -> None:
-        if self.phase is not self._phase_seen or type(event) is e.SeenStopped:
+        if self.phase is not self._phase_seen or type(event) in (e.SeenStopped, e.Stopped):
             self._account_for_room(event)
         if self.phase is not WAKING:
             self._performer.give_up_probe()

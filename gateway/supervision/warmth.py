@@ -40,11 +40,11 @@ class Engine(Protocol):
 
     name: str
     spec: EngineSpec
-    looked: asyncio.Event
 
     @property
-    def slow_wake(self) -> float | None:
-        """Seconds that nine wakes in ten take no longer than; None if nothing was learned yet."""
+    def looked(self) -> asyncio.Event: ...
+    @property
+    def slow_wake(self) -> float | None: ...
 
     def tell(self, event: Event) -> None: ...
 

@@ -1,0 +1,262 @@
+"""Shares out the budget: hears who wants room, sees what stands where, and tells who gets it and who has to make it.
+
+What an engine takes is never written down here: at each decision it is read off the engines themselves, so it cannot
+drift from what is true. Kept is only what they cannot tell: in which order they asked, and who was told to make room.
+
+Calls from the engines are hints that something has changed; the decision follows in a step of its own. As long as
+somebody waits there is a look each second besides, for what nobody hints at, such as a request that has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterable
+from operator import itemgetter
+from typing import Protocol, TypeVar
+from weakref import WeakKeyDictionary
+
+import structlog
+
+from gateway.announcements import Announcements, Evicted
+from gateway.clock import Clock, SystemClock, Timer
+from gateway.config.schema import Budget as BudgetSettings
+from gateway.config.schema import EngineSpec, Needs
+from gateway.lifecycle.budget import Ask, Budget, Decision, Room, Stay, Tenant
+from gateway.lifecycle.events import Event, RoomGranted, RoomWanted
+from gateway.lifecycle.phases import ASLEEP, FAILED, QUEUED, READY, STOPPING, WAKING, Phase
+from gateway.supervision import room
+
+LOOK_SECONDS = 1.0
+
+
+class Engine(Protocol):
+    """What the steward sees of a supervisor, and the one thing it does with it. Times are the clock's."""
+
+    name: str
+    spec: EngineSpec
+
+    @property
+    def looked(self) -> asyncio.Event: ...
+    @property
+    def phase(self) -> Phase: ...
+    @property
+    def at_rest(self) -> bool: ...
+    @property
+    def serving(self) -> int: ...
+    @property
+    def warm(self) -> bool: ...
+    @property
+    def ready_since(self) -> float | None: ...
+    @property
+    def last_used(self) -> float: ...
+    def tell(self, event: Event) -> None: ...
+
+
+E = TypeVar("E", bound=Engine)
+
+
+class Seat:
+    """One supervisor's way to the steward: a `Room`. An old and a new supervisor of one name have a seat each.
+
+    number: its place in the order of asking, None if it does not ask. since: when the engine first became ready after
+    it got room; one that loses contact again and again has no new turn each time. wanted: it was told to make room.
+    """
+
+    __slots__ = ("_steward", "key", "number", "politely", "since", "wanted")
+
+    def __init__(self, steward: Steward, key: str) -> None:
+        self._steward = steward
+        self.key = key
+        self.number: int | None = None
+        self.politely = False
+        self.since: float | None = None
+        self.wanted = False
+
+    def __repr__(self) -> str:
+        return f"<Seat {self.key} number={self.number}>"
+
+    def ask(self, name: str, *, politely: bool) -> None:
+        del name
+        if self.number is None or (self.politely and not politely):
+            self.number = self._steward.next_number()
+        self.politely = politely
+        self._steward.reconsider()
+
+    def give_up(self, name: str) -> None:
+        del name
+        self.number = None
+        self._steward.reconsider()
+
+    def rested(self, name: str) -> None:
+        del name
+        self._steward.reconsider()
+
+    occupied = rested
+
+
+class Steward:
+    """Shares out what the configuration's `budget` has, among those of `engines` that have a seat."""
+
+    def __init__(
+        self,
+        engines: Callable[[], Iterable[Engine]],
+        settings: BudgetSettings | None = None,
+        clock: Clock | None = None,
+        announce: Announcements | None = None,
+    ) -> None:
+        self._engines = engines
+        self._clock = clock or SystemClock()
+        self._announce = announce or Announcements()
+        self._seats: WeakKeyDictionary[Engine, Seat] = WeakKeyDictionary()
+        self._numbers = itertools.count(1)
+        self._keys = itertools.count(1)
+        self._timer: Timer | None = None
+        self._next_turn: float | None = None
+        self._due = False
+        self._log = structlog.get_logger()
+        self._turn = 0.0
+        self._budget = Budget({})
+        self._take(settings)
+
+    def __repr__(self) -> str:
+        return f"<Steward of {self._budget.capacity} asking={[engine.name for engine, _ in self._asking()]}>"
+
+    # who sits at the table
+
+    def counts(self, needs: Needs) -> bool:
+        """Whether an engine with these needs has to ask for room."""
+        return bool(self._budget.counted(_needs(needs)))
+
+    def seated(self, make: Callable[[room.Room], E]) -> E:
+        """Make an engine that asks here for its room."""
+        seat = Seat(self, str(next(self._keys)))
+        engine = make(seat)
+        self._seats[engine] = seat
+        return engine
+
+    def configure(self, settings: BudgetSettings | None) -> None:
+        """The budget has changed, or what engines need."""
+        self._take(settings)
+        self.reconsider()
+
+    def _seated(self) -> list[tuple[Engine, Seat]]:
+        return [(engine, self._seats[engine]) for engine in self._engines() if engine in self._seats]
+
+    def _take(self, settings: BudgetSettings | None) -> None:
+        capacity = {} if settings is None else {"memory": settings.memory, "gpu_memory": settings.gpu_memory}
+        self._turn = 0.0 if settings is None else settings.turn
+        self._budget = Budget({name: limit for name, limit in capacity.items() if limit is not None})
+
+    # decisions
+
+    def next_number(self) -> int:
+        return next(self._numbers)
+
+    def reconsider(self) -> None:
+        """Something has changed. Decides soon, and not from inside this call."""
+        if not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self._decide)
+
+    def _decide(self) -> None:
+        self._due = False
+        try:
+            self._follow(self._decision())
+        except Exception:  # a mistake of ours: who waits is looked at again
+            self._log.exception("gateway.budget_broke")
+        self._look_later()
+
+    def _decision(self) -> Decision:
+        seated = self._seated()
+        present = {engine.name for engine, _ in seated if engine.looked.is_set()}
+        tenants = [self._tenant(engine, seat, present) for engine, seat in seated]
+        asks = [Ask(seat.key, _needs(engine.spec.needs), seat.politely) for engine, seat in self._asking()]
+        decision = self._budget.decide(self._clock.monotonic(), filter(None, tenants), asks)
+        self._next_turn = decision.again_at
+        return decision
+
+    def _asking(self) -> list[tuple[Engine, Seat]]:
+        """In the order of asking."""
+        asking = [(seat.number, engine, seat) for engine, seat in self._seated() if seat.number is not None]
+        return [(engine, seat) for _, engine, seat in sorted(asking, key=itemgetter(0)) if engine.phase is QUEUED]
+
+    def _tenant(self, engine: Engine, seat: Seat, present: set[str]) -> Tenant | None:
+        """How the engine stands; None if it takes no room.
+
+        present: names of engines that have been looked at. One that has not may run, unless it only waits to take the
+        place of an earlier one of its name.
+        """
+        if engine.phase is QUEUED:
+            seat.since = None
+            return None
+        seat.number = None  # it does not wait any more, however that came
+        stay = _stay(engine)
+        if stay is None and not engine.looked.is_set() and engine.name not in present:
+            stay = Stay.BEGINNING
+        if stay is None:
+            seat.since = None
+            return None
+        needs = _needs(engine.spec.needs)
+        if stay is not Stay.SETTLED:
+            return Tenant(seat.key, needs, stay)
+        if seat.since is None:
+            seat.since = engine.ready_since
+        since = self._clock.monotonic() if seat.since is None else seat.since
+        turn_ends = since + max(self._turn, engine.spec.min_awake)
+        return Tenant(seat.key, needs, stay, engine.serving > 0, turn_ends, since, engine.last_used, engine.warm)
+
+    def _follow(self, decision: Decision) -> None:
+        """Who has to make room is told before anybody gets some, and so is who has to no longer."""
+        seated = self._seated()
+        names = {seat.key: engine.name for engine, seat in seated}
+        for engine, seat in seated:
+            wanted_by = decision.victims.get(seat.key)
+            if wanted_by is not None:
+                self._want(engine, seat, names[wanted_by])
+            elif seat.wanted:
+                seat.wanted = False
+                self._tell(engine, RoomWanted(wanted=False))
+        for engine, seat in seated:
+            if seat.key in decision.grants:
+                seat.number = seat.since = None
+                self._tell(engine, RoomGranted())
+
+    def _want(self, engine: Engine, seat: Seat, wanted_by: str) -> None:
+        """Told again and again: an engine that was restarted meanwhile has forgotten it."""
+        if not seat.wanted:
+            seat.wanted = True
+            self._log.info("engine.makes_room", engine=engine.name, wanted_by=wanted_by, serving=engine.serving)
+            self._announce.tell(Evicted(engine.name, wanted_by))
+        self._tell(engine, RoomWanted(wanted=True))
+
+    def _tell(self, engine: Engine, event: Event) -> None:
+        try:
+            engine.tell(event)
+        except Exception:  # a mistake of ours, which the other engines shall not suffer for
+            self._log.exception("gateway.budget_broke", engine=engine.name)
+
+    def _look_later(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._asking():
+            now = self._clock.monotonic()
+            turn = LOOK_SECONDS if self._next_turn is None else max(0.0, self._next_turn - now)
+            self._timer = self._clock.call_later(min(LOOK_SECONDS, turn), self.reconsider)
+
+
+def _needs(needs: Needs) -> Room:
+    return {"memory": needs.memory or 0, "gpu_memory": needs.gpu_memory or 0}
+
+
+def _stay(engine: Engine) -> Stay | None:
+    """How far the engine is; None if it does not run, as far as is known."""
+    phase = engine.phase
+    if phase is READY:
+        return Stay.SETTLED
+    if phase is WAKING:
+        return Stay.BEGINNING
+    if phase is STOPPING or (phase in (ASLEEP, FAILED) and not engine.at_rest):
+        return Stay.LEAVING
+    return None
