@@ -27,6 +27,7 @@ from gateway.proxy.routing import Routes, host_of
 from gateway.proxy.shortcut import Client, Shortcut, shortcut
 from gateway.runtimes import Runtimes
 from gateway.runtimes.base import Runtime
+from gateway.spool.spools import Spools
 from gateway.supervision.fleet import Fleet
 from gateway.supervision.supervisor import Supervisor
 
@@ -37,7 +38,7 @@ class App:
     """The gateway as one ASGI application: engines by hostname, control on the portal and the admin address.
 
     fleet: the engines. admin: the (host, port) whose connections get the control API, set by the server once bound.
-    announce: where facts are told.
+    announce: where facts are told. spools: where requests' bodies are kept.
     """
 
     def __init__(
@@ -58,7 +59,10 @@ class App:
         if settings.access == "everybody" and not settings.listen.is_loopback:
             self._at_portal = NearbyOnly(self._at_portal, access.peers)
         routes = Routes((host, engine) for engine in fleet.all for host in engine.spec.hosts)
-        self._proxy = Endpoint(routes, pool, access.peers, access.ask, settings.log.requests, announce=self.announce)
+        self.spools = Spools(settings.spool_folder, per_request=settings.spool.per_request, total=settings.spool.total)
+        self._proxy = Endpoint(
+            routes, pool, access.peers, access.ask, settings.log.requests, announce=self.announce, spools=self.spools
+        )
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -89,6 +93,8 @@ class App:
         await receive()
         async with AsyncExitStack() as stack:
             stack.callback(self._pool.close)
+            self.spools.folder.prepare()
+            stack.callback(self.spools.folder.close)
             await stack.enter_async_context(self._access.running())
             await stack.enter_async_context(self.fleet.running())
             _log.info("gateway.started", engines=len(self.fleet.all))

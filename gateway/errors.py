@@ -221,7 +221,7 @@ class EngineCoolingDown(EngineTrouble):
 
 
 class EnginePutToSleep(EngineTrouble):
-    """An operator used `sleep --force` while this request was waiting. Ask again to wake the engine."""
+    """An operator used `sleep --force` before this request was answered. Ask again to wake the engine."""
 
     status, code, title = 503, "engine_put_to_sleep", "The engine was put to sleep by its operator"
 

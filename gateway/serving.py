@@ -32,8 +32,9 @@ _log = structlog.get_logger()
 
 
 def serve(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT, then drain. Raises OSError if an address cannot be listened on.
+    """Serve until SIGTERM or SIGINT, then drain.
 
+    Raises OSError if an address cannot be listened on, or the folder for request bodies cannot be used.
     SIGHUP, which means "reload" to many a script, would end the process without a drain: it does nothing.
     """
     signal.signal(signal.SIGHUP, lambda *_: None)  # not SIG_IGN, which engines that are processes would inherit
@@ -44,6 +45,7 @@ def serve(config: Config) -> None:
         clients = stack.enter_context(listening(settings.listen))
         admins = stack.enter_context(listening(settings.admin))
         app = create_app(config)
+        app.spools.folder.prepare()
         app.admin = admins.getsockname()[:2]
         for what, sock in (("clients", clients), ("admin", admins)):
             host, port = sock.getsockname()[:2]

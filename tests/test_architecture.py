@@ -28,13 +28,14 @@ MAY_IMPORT = {
     "supervision": {"errors", "clock", "announcements", "config", "lifecycle", "runtimes"},
     "auth": {"errors", "clock", "config", "callers"},
     "proxy": {
-        *("errors", "callers", "announcements", "keepalive", "stream", "refusals", "config", "runtimes", "supervision"),
+        *("errors", "callers", "announcements", "keepalive", "stream", "refusals", "config", "spool"),
+        *("runtimes", "supervision"),
     },
     "metrics": {"errors", "announcements", "config", "lifecycle", "spool", "supervision"},
     "control": {"errors", "callers", "refusals", "config", "lifecycle", "supervision", "proxy"},
     "app": {
         *("errors", "clock", "callers", "announcements", "config", "runtimes", "supervision", "auth", "proxy"),
-        *("metrics", "control"),
+        *("spool", "metrics", "control"),
     },
     "serving": {"config", "keepalive", "server", "app"},
     "migration": {"errors", "config"},

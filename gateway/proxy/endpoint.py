@@ -9,20 +9,19 @@ from typing import Any, Literal
 
 from gateway.announcements import Announcements
 from gateway.callers import Caller, Headers, Peer, Peers
-from gateway.errors import EnginePutToSleep, EngineUnreachable, Forbidden, GatewayError, HostNotAllowed, UnknownHost
+from gateway.errors import Forbidden, GatewayError, HostNotAllowed, UnknownHost
 from gateway.proxy.cors import VARY, first, granted, is_allowed, is_foreign, is_preflight, permission
-from gateway.proxy.headers import identified, request_head, request_id
-from gateway.proxy.http import AnswerCut, Call, Message, Receive, Send, forward
-from gateway.proxy.pool import ConnectFailed, Pool
+from gateway.proxy.delivery import Delivery
+from gateway.proxy.headers import has_body, identified, request_head, request_id
+from gateway.proxy.http import AnswerCut, Call, Message, Receive, Send
+from gateway.proxy.intake import Intake
+from gateway.proxy.pool import Pool
 from gateway.proxy.record import Record
 from gateway.proxy.routing import Routes, host_of
-from gateway.proxy.websocket import tunnel
 from gateway.refusals import refusal
+from gateway.spool.spools import Spools
+from gateway.supervision.admission import Visit
 from gateway.supervision.supervisor import Supervisor
-
-MOST_CONNECTS = 4
-"""Admissions in a row that end in a refused connection, until the request is given up."""
-
 
 Door = Callable[[Message, Peer], Caller]
 """Asks who sends a request; raises GatewayError for those who are not let in."""
@@ -47,7 +46,10 @@ class Errand:
 
 
 class Endpoint:
-    """The ASGI application behind every engine's hostname."""
+    """The ASGI application behind every engine's hostname.
+
+    spools: where bodies are kept while engines wake, and until they have answered; without them bodies stream through.
+    """
 
     def __init__(
         self,
@@ -58,6 +60,7 @@ class Endpoint:
         log: Literal["notable", "all"] = "notable",
         *,
         announce: Announcements | None = None,
+        spools: Spools | None = None,
     ) -> None:
         self._routes = routes
         self.pool = pool
@@ -65,6 +68,7 @@ class Endpoint:
         self._door = door
         self._log_all = log == "all"
         self._announce = announce or Announcements()
+        self._spools = spools
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
@@ -151,19 +155,24 @@ class Endpoint:
 
     async def serve(self, call: Call, errand: Errand, record: Record) -> int:
         """Admit and forward; returns the answer's status. Raises EngineTrouble and AnswerCut."""
-        carry = tunnel if errand.upgrade else forward
-        engine = errand.engine
-        for _ in range(MOST_CONNECTS):
-            async with engine.admitted() as lease:
-                record.admitted(waited=lease.waited)
-                try:
-                    return await carry(call, self.pool, lease.address, engine.spec.answer_timeout)
-                except ConnectFailed as failure:  # nothing was sent: hold the request until the engine is back
-                    if lease.revoked:  # by an operator, whose order a request that is there already must not undo
-                        raise EnginePutToSleep(f"{engine.name} was put to sleep", retry_after=1) from failure
-                    record.reconnected(failure)
-                    lease.lost_contact()
-        raise EngineUnreachable(f"{engine.name} runs, but does not accept connections.", retry_after=5)
+        if self._spools is None or not has_body(call.scope["headers"]):
+            return await self.delivery(call, errand, record).run(self.pool)
+        async with Intake(call.receive, self._spools.new(keep=errand.engine.spec.replay)) as intake:
+            return await self.delivery(call, errand, record, intake).run(self.pool)
+
+    def delivery(self, call: Call, errand: Errand, record: Record, intake: Intake | None = None) -> Delivery:
+        """The request's way into its engine."""
+        visit = self._visit(record)
+        announce, upgrade = self._announce, errand.upgrade
+        return Delivery(call, errand.engine, record, visit=visit, announce=announce, intake=intake, upgrade=upgrade)
+
+    def _visit(self, record: Record) -> Visit:
+        caller, headers = record.caller, record.scope["headers"]
+        if caller is None or caller.kind == "anybody":
+            party = f"client:{self._peers.client_of(record.peer, headers)}"
+        else:
+            party = f"{caller.kind}:{caller.name}"
+        return Visit(party, int(first(headers, b"content-length") or 0), request_id=record.identity.decode())
 
     async def _refuse(self, error: GatewayError, scope: Message, send: Send, identity: bytes) -> None:
         status, headers, body = refusal(error, scope)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.callers import Headers
-from gateway.errors import EngineAnswerTimeout, EngineBroke, EngineTrouble
 from gateway.proxy.cors import replaced
 from gateway.proxy.headers import answer_headers, answer_trailers, has_body, request_trailers
 from gateway.proxy.pool import Pool
@@ -25,6 +24,7 @@ class Call:
     """What is asked of an engine: the ASGI request, and its head as the engine shall see it.
 
     grant: what the answer says to the web page that it goes to, in place of the engine's word; None leaves that.
+    begun: called when the answer has begun, after which the request will not be sent again.
     """
 
     scope: Message
@@ -33,6 +33,7 @@ class Call:
     head: bytes
     identity: bytes
     grant: Headers | None = None
+    begun: Callable[[], None] | None = None
 
     def headers_of(self, answer: Answer) -> Headers:
         """The engine's headers as they go to the client."""
@@ -51,26 +52,16 @@ class AnswerCut(Exception):
 async def forward(call: Call, pool: Pool, address: Address, answer_timeout: float) -> int:
     """Send the request, stream the answer back, return its status.
 
-    Always on a fresh connection. Raises ConnectFailed if nothing was sent; EngineBroke and EngineAnswerTimeout if the
-    engine failed before its answer began; AnswerCut if it failed after that.
+    Always on a fresh connection. Raises ConnectFailed if nothing was sent; Broke if the engine failed before its answer
+    began; AnswerCut if it failed after that.
     """
     upstream = await pool.connect(address)
     upstream.begin(call.scope["method"])
     upstream.write(call.head)
-    try:
-        if has_body(call.scope["headers"]):
-            return await _finish_with_body(call, upstream, answer_timeout)
-        upstream.expect_answer(answer_timeout)
-        return await finish(call, upstream)
-    except Broke as broke:
-        raise trouble(broke, answer_timeout) from broke
-
-
-def trouble(broke: Broke, answer_timeout: float) -> EngineTrouble:
-    """What to tell a client whose answer had not begun."""
-    if broke.late:
-        return EngineAnswerTimeout(f"The engine had the request for {answer_timeout:g} s and did not begin to answer.")
-    return EngineBroke(f"The engine {broke.reason} before it answered.", retry_after=1)
+    if has_body(call.scope["headers"]):
+        return await _finish_with_body(call, upstream, answer_timeout)
+    upstream.expect_answer(answer_timeout)
+    return await finish(call, upstream)
 
 
 async def finish(call: Call, upstream: Upstream) -> int:
@@ -88,10 +79,17 @@ async def finish(call: Call, upstream: Upstream) -> int:
 
 
 async def _finish_with_body(call: Call, upstream: Upstream, answer_timeout: float) -> int:
-    """Upload and answer run side by side. The clock for the answer starts when the engine has the whole request."""
+    """Upload and answer run side by side. The clock for the answer starts when the engine has the whole request.
+
+    Raises what `finish` raises, and what getting the body from `receive` may raise.
+    """
     upload = asyncio.get_running_loop().create_task(_upload(call, upstream, answer_timeout))
     try:
         return await relay(call, upstream, await _head(call, upstream))
+    except Broke:
+        if upload.done() and not upload.cancelled():
+            upload.result()  # the engine was hung up on, because its request cannot be had
+        raise
     except BaseException:
         upstream.abort()
         raise
@@ -104,6 +102,8 @@ async def _finish_with_body(call: Call, upstream: Upstream, answer_timeout: floa
 async def relay(call: Call, upstream: Upstream, answer: Answer) -> int:
     """Stream an answer whose head is here to the client; returns its status. Raises AnswerCut."""
     send = call.send
+    if call.begun is not None:
+        call.begun()
     wants_trailers = any([name == b"trailer" for name, _ in answer.headers])
     taken = upstream.take()
     await send(
@@ -144,6 +144,14 @@ async def _head(call: Call, upstream: Upstream) -> Answer:
 
 
 async def _upload(call: Call, upstream: Upstream, answer_timeout: float) -> None:
+    try:
+        await _send_body(call, upstream, answer_timeout)
+    except Exception:  # the answering side raises it
+        upstream.abort()
+        raise
+
+
+async def _send_body(call: Call, upstream: Upstream, answer_timeout: float) -> None:
     chunked = any(name == b"transfer-encoding" for name, _ in call.scope["headers"])
     more = True
     while more:

@@ -11,6 +11,7 @@ from gateway.announcements import RequestEnded
 from gateway.callers import Caller, Peer
 from gateway.errors import GatewayError
 from gateway.proxy.pool import ConnectFailed
+from gateway.proxy.upstream import Broke
 
 LONGEST_PATH = 200
 """Characters of a path in the log, as in the engines'."""
@@ -21,12 +22,12 @@ class Record:
     """Facts about one request. Never its body, query or file name: they may be private.
 
     peer: who sent it. caller: who that is, once it is known. identity: its X-Request-ID. notable: it waited for its
-    engine, or failed.
+    engine, was sent to it again, or failed.
     """
 
     __slots__ = (
-        "_arrived", "_error", "_reason", "_reconnects", "_repeated", "_waited", "caller", "engine", "identity", "peer",
-        "scope", "status",
+        "_arrived", "_error", "_reason", "_reconnects", "_repeated", "_replays", "_waited", "caller", "engine",
+        "identity", "peer", "scope", "status",
     )  # fmt: skip
 
     def __init__(self, scope: dict[str, Any], peer: Peer, identity: bytes) -> None:
@@ -37,6 +38,7 @@ class Record:
         self._arrived = time.monotonic()
         self._waited: float | None = None
         self._reconnects = 0
+        self._replays = 0
         self._error: str | None = None
         self._reason: str | None = None
         self._repeated = False
@@ -45,7 +47,7 @@ class Record:
 
     @property
     def notable(self) -> bool:
-        return self._error is not None or self._waited is not None
+        return self._error is not None or self._waited is not None or self._replays > 0
 
     def admitted(self, *, waited: bool) -> None:
         if waited:
@@ -54,6 +56,10 @@ class Record:
     def reconnected(self, failure: ConnectFailed) -> None:
         self._reconnects += 1
         self._reason = str(failure)
+
+    def replayed(self, broke: Broke) -> None:
+        self._replays += 1
+        self._reason = broke.reason
 
     def failed(self, error: str, reason: str | None = None, status: int | None = None) -> None:
         self._error = error
@@ -84,6 +90,7 @@ class Record:
             "waited": None if self._waited is None else round(self._waited, 4),
             "took": round(time.monotonic() - self._arrived, 4),
             "reconnects": self._reconnects or None,
+            "replays": self._replays or None,
             "error": self._error,
             "reason": self._reason,
         }

@@ -18,7 +18,7 @@ from gateway.errors import GatewayError
 from gateway.proxy.cors import replaced
 from gateway.proxy.endpoint import Endpoint, Errand
 from gateway.proxy.headers import answer_headers, identified
-from gateway.proxy.http import Call, Message, Receive, Send, finish, trouble
+from gateway.proxy.http import Call, Message, Receive, Send, finish
 from gateway.proxy.record import Record
 from gateway.proxy.upstream import Broke, Upstream
 from gateway.supervision.admission import Lease
@@ -125,11 +125,13 @@ class Shortcut:
         await self._endpoint.account(self._record, scope, send, self._rest(call))
 
     async def _rest(self, call: Call) -> int:
+        delivery = self._endpoint.delivery(call, self._errand, self._record)
         try:
             return await finish(call, self._upstream)
         except Broke as broke:
             if broke.heard or broke.late or self._lease.revoked:
-                raise trouble(broke, self._errand.engine.spec.answer_timeout) from broke
+                delivery.send_again_after(broke, self._lease)
+            # else the kept connection was closed just as it was used
         finally:
             self._lease.leave()
-        return await self._endpoint.serve(call, self._errand, self._record)  # no stop fits between the two leases
+        return await delivery.run(self._endpoint.pool)  # no stop fits between the two leases

@@ -28,14 +28,16 @@ MOST_INFORMATIONAL = 32
 class Broke(Exception):
     """The engine's connection ended, or stopped making sense, before its answer was complete.
 
-    heard: whether any byte of an answer had come. late: it took too long to begin.
+    heard: whether any byte of an answer had come. late: it took too long to begin. died: the connection ended, as it
+    does when the engine does; otherwise the engine is alive and answers wrongly, or not at all.
     """
 
-    def __init__(self, reason: str, *, heard: bool, late: bool = False) -> None:
+    def __init__(self, reason: str, *, heard: bool, late: bool = False, died: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.heard = heard
         self.late = late
+        self.died = died
 
 
 @dataclass(slots=True)
@@ -113,7 +115,7 @@ class Upstream(Stream):
         elif self._answer is not None and (self._until_close or self._upgraded) and exc is None:
             self.complete = True
         elif not self.complete:
-            self._break("closed the connection" if exc is None else "reset the connection")
+            self._break("closed the connection" if exc is None else "reset the connection", died=True)
         self._wake()
         if self.listener is not None:
             self.listener()
@@ -329,7 +331,7 @@ class Upstream(Stream):
         if self._broke is not None:
             raise self._broke
         if self._lost:
-            raise Broke("closed the connection", heard=self._heard)
+            raise Broke("closed the connection", heard=self._heard, died=True)
         self._waiter = self.loop.create_future()
         await self._waiter
 
@@ -345,9 +347,9 @@ class Upstream(Stream):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _break(self, reason: str, *, late: bool = False) -> None:
+    def _break(self, reason: str, *, late: bool = False, died: bool = False) -> None:
         if self._broke is None:
-            self._broke = Broke(reason, heard=self._heard, late=late)
+            self._broke = Broke(reason, heard=self._heard, late=late, died=died)
         self._wake()
 
     # Afterwards

@@ -11,7 +11,7 @@ import asyncio
 
 from gateway.proxy.frames import INTERNAL_ERROR, SERVICE_RESTART, FrameTracker, close_frame
 from gateway.proxy.headers import upgrade_headers
-from gateway.proxy.http import Call, relay, trouble
+from gateway.proxy.http import Call, relay
 from gateway.proxy.pool import Pool
 from gateway.proxy.upstream import Broke, Upstream
 from gateway.runtimes.base import Address
@@ -20,7 +20,7 @@ from gateway.runtimes.base import Address
 async def tunnel(call: Call, pool: Pool, address: Address, answer_timeout: float) -> int:
     """Ask the engine to switch; carry frames if it does, its refusal if it does not. Returns its status.
 
-    Raises ConnectFailed, EngineBroke and EngineAnswerTimeout before anything was answered.
+    Raises ConnectFailed and Broke before anything was answered.
     """
     upstream = await pool.connect(address)
     try:
@@ -36,8 +36,6 @@ async def tunnel(call: Call, pool: Pool, address: Address, answer_timeout: float
         await call.send({"type": "http.response.start", "status": 101, "headers": headers})
         await _carry(call, upstream)
         return 101
-    except Broke as broke:
-        raise trouble(broke, answer_timeout) from broke
     finally:
         upstream.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
 from tests.fixtures.raw_client import RawAnswer, RawClient
@@ -34,10 +35,11 @@ class Stage:
 
 
 @contextmanager
-def staged(script: Script) -> Iterator[Stage]:
+def staged(script: Script, *, gateway: dict[str, Any] | None = None, **settings: Any) -> Iterator[Stage]:
+    """settings: of the engine; gateway: of the gateway."""
     with (
         scripted_engine(script) as engine,
-        running_gateway({"whisper": Engine(engine.port)}) as gateway,
-        gateway.raw() as raw,
+        running_gateway({"whisper": Engine(engine.port, **settings)}, **(gateway or {})) as running,
+        running.raw() as raw,
     ):
-        yield Stage(engine, gateway, raw)
+        yield Stage(engine, running, raw)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from gateway.errors import StartRefused
 from gateway.lifecycle.phases import Phase
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
 from tests.fixtures.raw_client import RawClient
@@ -121,14 +122,23 @@ def test_100_continue_is_not_said_to_who_sends_anyway(raw: RawClient) -> None:
     assert raw.send(EXPECTING + "hello").answer().status == 200
 
 
-def test_100_continue_is_not_said_while_the_engine_wakes(standin: StandIn) -> None:
+def test_100_continue_is_said_as_soon_as_the_request_is_held(standin: StandIn) -> None:
+    """Upload and wake overlap."""
     with running_gateway({"whisper": Engine(standin.port)}) as gateway, gateway.raw() as raw:
         gateway.on_loop(gateway.runtimes["whisper"].start_gate.clear)
-        raw.send(EXPECTING)
-        assert raw.quiet()
+        assert raw.send(EXPECTING).answer().status == 100
+        raw.send("hello")
+        assert gateway.engine().phase is Phase.WAKING
         gateway.on_loop(gateway.runtimes["whisper"].start_gate.set)
-        assert raw.answer().status == 100
-        assert raw.send("hello").answer().status == 200
+        assert raw.answer().status == 200
+
+
+def test_100_continue_is_not_said_to_who_is_refused_at_once() -> None:
+    with running_gateway({"whisper": Engine(0)}) as gateway, gateway.raw() as raw:
+        gateway.on_loop(lambda: gateway.runtimes["whisper"].fail_next_start(StartRefused("is broken")))
+        with gateway.client() as client:
+            assert client.get("/").status_code == 503
+        assert raw.send(EXPECTING).answer().status == 503
 
 
 def test_who_is_refused_instead_of_100_hears_that_the_connection_ends(raw: RawClient) -> None:

@@ -89,8 +89,10 @@ def send_until_held_back(client: RawClient, gateway: Gateway) -> None:
 
 @pytest.fixture
 def stalling() -> Iterator[Gateway]:
-    """Before an engine of its own, because /stall never ends."""
-    with running_standin() as standin, running_gateway({"whisper": Engine(standin.port)}) as gateway:
+    """Before an engine of its own, because /stall never ends; without a spool, which would take the upload in."""
+    with running_standin() as standin, running_gateway({"whisper": Engine(standin.port, replay=False)}) as gateway:
+        with gateway.client() as client:
+            client.get("/hello")
         yield gateway
 
 

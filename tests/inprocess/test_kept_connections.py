@@ -46,26 +46,32 @@ def test_a_post_never_travels_on_a_kept_connection_and_is_never_sent_twice() -> 
         assert stage.paths() == ["/first"] + ["/next"] * 5
 
 
-def test_a_repeatable_request_is_not_sent_a_third_time() -> None:
+@pytest.mark.parametrize(("replay", "times"), [(False, 2), (True, 3)])
+def test_a_repeatable_request_is_not_sent_again_and_again(times: int, *, replay: bool) -> None:
+    """A kept connection that ends says nothing of the engine, and is no replay."""
+
     def script(visit: Visit) -> None:
         if b"/first" in visit.head():
             visit.say(OK)
             visit.head()
 
-    with staged(script) as stage:
+    with staged(script, replay=replay) as stage:
         assert stage.raw.get("/first").answer().body == b"ok"
         assert stage.raw.get("/next").answer().status == 502
-        assert stage.paths().count("/next") == 2
+        assert stage.paths().count("/next") == times
 
 
-def test_a_request_is_not_repeated_once_the_engine_has_begun_to_answer() -> None:
+@pytest.mark.parametrize(("replay", "times"), [(False, 1), (True, 2)])
+def test_an_engine_that_breaks_off_within_its_head_has_died(times: int, *, replay: bool) -> None:
+    """That is no kept connection that ended: only a replay sends it again."""
+
     def script(visit: Visit) -> None:
         if b"/first" in visit.head():
             visit.say(OK)
             visit.head()
             visit.say(b"HTTP/1.1 2")
 
-    with staged(script) as stage:
+    with staged(script, replay=replay) as stage:
         assert stage.raw.get("/first").answer().body == b"ok"
         assert stage.raw.get("/next").answer().status == 502
-        assert stage.paths().count("/next") == 1
+        assert stage.paths().count("/next") == times

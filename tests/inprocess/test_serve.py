@@ -79,7 +79,9 @@ def test_its_log_is_one_json_object_per_line(serve: Serve) -> None:
     gateway.stop()
     lines = [json.loads(line) for line in gateway.log.read_text().splitlines()]
     assert all({"event", "level", "timestamp"} <= line.keys() for line in lines)
-    assert [line["event"] for line in lines if line["level"] in ("warning", "error")] == ["request.failed"]
+    assert [line["event"] for line in lines if line["level"] in ("warning", "error")] == [
+        *("request.replayed", "request.failed"),
+    ]
 
 
 def test_sigterm_ends_it_without_a_traceback_even_with_clients_and_engines_at_work(serve: Serve) -> None:

@@ -12,7 +12,8 @@ import pytest
 from gateway.callers import ANYBODY, Caller, Peers
 from gateway.config.schema import EngineSpec
 from gateway.lifecycle.events import SleepAsked
-from gateway.proxy.endpoint import MOST_CONNECTS, Endpoint
+from gateway.proxy.delivery import MOST_CONNECTS
+from gateway.proxy.endpoint import Endpoint
 from gateway.proxy.pool import Pool
 from gateway.proxy.routing import Routes
 from gateway.runtimes.base import Address

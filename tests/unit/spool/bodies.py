@@ -78,12 +78,12 @@ async def spool_in(
     assert spool.in_memory == 0
 
 
-def open_files() -> int:
-    """Files without a name that this process holds."""
+def open_files(folder: Path) -> int:
+    """Files without a name in this folder that we hold."""
     count = 0
     for link in Path("/proc/self/fd").iterdir():
         try:
-            count += "(deleted)" in str(link.readlink())
+            count += str(link.readlink()).startswith(f"{folder}/")
         except FileNotFoundError:
             continue
     return count

@@ -14,7 +14,6 @@ import pytest
 from gateway.spool import folder as module
 from gateway.spool.file import FileClosed
 from gateway.spool.folder import PREFIX, SpoolFolder
-from tests.unit.spool.bodies import open_files
 
 pytestmark = pytest.mark.anyio
 
@@ -99,7 +98,6 @@ async def test_closing_waits_for_no_thread_and_the_last_one_closes(
         go_on.wait(10)
         return write(descriptor, parts, at)
 
-    before = open_files()
     closed = asyncio.Event()
     file = await folder.open(closed.set)
     monkeypatch.setattr(os, "pwritev", slowly)
@@ -109,10 +107,12 @@ async def test_closing_waits_for_no_thread_and_the_last_one_closes(
     await asyncio.wait({writing})
     file.close()
     file.close()
-    assert (open_files(), closed.is_set()) == (before + 1, False)
+    os.fstat(file._descriptor)  # it is still there
+    assert not closed.is_set()
     go_on.set()
     await asyncio.wait_for(closed.wait(), 10)
-    assert open_files() == before
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(file._descriptor)
     with pytest.raises(FileClosed):
         await file.read(1, 0)
 
