@@ -121,8 +121,8 @@ def create_app(
     runtime_for = runtime_for or Runtimes(config.gateway.state_dir).runtime_for
     announce = Announcements()
     pool = Pool(head_limit=config.gateway.head_limit)
-    supervisors = {
-        name: Supervisor(name, spec, runtime_for(name, spec), probe_of(pool, spec.ready.path, spec.hosts[0]), clock)
-        for name, spec in config.engines.items()
-    }
+    supervisors = {}
+    for name, spec in config.engines.items():
+        probe = probe_of(pool, spec.ready.path, spec.hosts[0])
+        supervisors[name] = Supervisor(name, spec, runtime_for(name, spec), probe, clock, announce=announce)
     return App(config, Fleet(supervisors), pool, Access(config.gateway, clock), announce)

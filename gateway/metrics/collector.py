@@ -30,7 +30,7 @@ def engine_families(fleet: Fleet) -> Iterator[Family]:
     yield phases
     yield gauge(i.LEASES, {(engine.name,): engine.serving for engine in engines})
     yield gauge(i.QUEUED, {(engine.name,): engine.waiting for engine in engines})
-    yield gauge(i.QUEUE_BYTES)
+    yield gauge(i.QUEUE_BYTES, {(engine.name,): engine.waiting_bytes for engine in engines})
     yield gauge(i.QUEUE_LIMIT, {(engine.name,): engine.spec.queue.limit for engine in engines})
     needs = gauge(i.NEEDS)
     for engine in engines:

@@ -45,6 +45,7 @@ from gateway.supervision.readiness import Probe
 from gateway.supervision.room import NullRoom, Room
 from gateway.supervision.sight import Sight, Waiter
 from gateway.supervision.spells import Spells
+from gateway.supervision.waking import Waking
 
 
 def _jitter() -> float:
@@ -75,6 +76,7 @@ class Supervisor(Sight):
         self._machine = EngineMachine(name, policy_of(spec, budgeted=budgeted))
         self._clock = clock or SystemClock()
         self._announce = announce or Announcements()
+        self._waking = Waking(name, self._clock, self._announce)
         self._room = room or NullRoom()
         self._jitter = jitter
         self._tickets = itertools.count(1)
@@ -164,6 +166,7 @@ class Supervisor(Sight):
         self._see_to(self._machine.handle(event), event)
 
     def _see_to(self, commands: list[Command], event: e.Event) -> None:
+        self._waking.heard(event, self.phase)
         if self.phase is not self._phase_seen or type(event) in (e.SeenStopped, e.Stopped):
             self._account_for_room(event)
         if self.phase is not WAKING:

@@ -18,7 +18,7 @@ from gateway.lifecycle.phases import Phase
 from gateway.metrics import instruments
 from gateway.metrics.collector import RESOURCES
 from gateway.metrics.page import Metrics
-from gateway.metrics.recorder import OVERFLOWS, REFUSALS, UPSTREAM_CODES
+from gateway.metrics.recorder import REFUSALS, UPSTREAM_CODES
 from gateway.supervision.fleet import Fleet
 
 PACKAGING = Path(__file__).resolve().parents[2] / "packaging"
@@ -32,11 +32,11 @@ PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 VARIABLES = {variable["name"]: variable for variable in DASHBOARD["templating"]["list"]}
 TARGETS = [target for panel in PANELS for target in panel["targets"]]
 VALUES = {
-    "phase": {phase.value for phase in Phase} | {"queued"},
+    "phase": {phase.value for phase in Phase},
     "outcome": set(get_args(WakeOutcome)),
     "stage": {"queue", "start", "ready", "first_byte"},
     "error": set(UPSTREAM_CODES),
-    "code": {*REFUSALS, *OVERFLOWS},
+    "code": set(REFUSALS),
     "resource": set(RESOURCES),
     "ok": {"true", "false"},
 }

@@ -9,7 +9,7 @@ import pytest
 from gateway import announcements as a
 from gateway.announcements import Announcements
 from gateway.errors import GatewayError
-from gateway.metrics.recorder import REFUSALS, Recorder
+from gateway.metrics.recorder import OVERFLOWS, REFUSALS, Recorder
 
 ENGINES = ("whisper", "other")
 
@@ -165,5 +165,6 @@ def test_what_has_not_happened_is_shown_as_zero_from_the_start(told: Told) -> No
 
 def test_every_code_of_the_error_tree_is_a_refusal() -> None:
     assert GatewayError.code in REFUSALS
+    assert set(OVERFLOWS) <= REFUSALS
     assert len(REFUSALS) > 25
     assert not {"client_gone", "answer_cut"} & set(REFUSALS)

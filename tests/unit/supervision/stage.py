@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
+from gateway.announcements import Announcements
 from gateway.config.schema import EngineSpec, ProcessTarget
 from gateway.lifecycle.phases import ASLEEP, READY, Phase
 from gateway.runtimes.base import Address, Observation, Running
@@ -118,6 +119,7 @@ class Stage:
         name: str = "whisper",
         clock: FakeClock | None = None,
         runtime: FragileRuntime | None = None,
+        announce: Announcements | None = None,
         **settings: Any,
     ) -> None:
         self.clock = clock or FakeClock()
@@ -126,7 +128,9 @@ class Stage:
         words = {"idle_after": 900, "start_timeout": 60, **settings}
         target = ProcessTarget(command=("engine",))
         spec = EngineSpec(hosts=(f"{name}.test",), process=target, port=8000, **words)
-        self.engine = Supervisor(name, spec, self.runtime, self.probe, self.clock, jitter=lambda: 1.0)
+        self.engine = Supervisor(
+            name, spec, self.runtime, self.probe, self.clock, announce=announce, jitter=lambda: 1.0
+        )
 
     @property
     def phase(self) -> Phase:

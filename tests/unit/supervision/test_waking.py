@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from gateway.announcements import Announcements, WakeEnded
+from gateway.announcements import Announcements, Fact, PhaseChanged, WakeEnded
 from gateway.lifecycle import events as e
 from gateway.lifecycle.phases import ASLEEP, FAILED, QUEUED, READY, STOPPING, WAKING, Phase
 from gateway.supervision.waking import Waking
 from tests.fixtures.clock import FakeClock
+from tests.unit.supervision.stage import GUARD, Stage, supervised, until
 
 Step = tuple[e.Event, Phase]
 
@@ -78,3 +81,25 @@ def test_a_wake_is_told_of_once_with_the_stages_that_it_reached(name: str) -> No
         clock.advance(1)
         waking.heard(event, phase)
     assert told == [WakeEnded("whisper", *facts) for facts in expected]
+
+
+@pytest.mark.anyio
+async def test_a_supervisor_tells_of_its_wakes_and_phases() -> None:
+    told: list[Fact] = []
+    announce = Announcements()
+    announce.listen(WakeEnded, told.append)
+    announce.listen(PhaseChanged, told.append)
+    stage = Stage(announce=announce)
+    async with supervised(stage):
+        stage.probe.answering.clear()
+        async with asyncio.timeout(GUARD), asyncio.TaskGroup() as group:
+            visit = group.create_task(stage.is_ready())
+            await until(lambda: stage.probe.asking > 0)
+            stage.clock.advance(2)
+            stage.probe.answering.set()
+            await visit
+    assert told == [
+        PhaseChanged("whisper", "asleep", "waking", "RequestArrived", 0),
+        WakeEnded("whisper", "ready", None, 0, 2),
+        PhaseChanged("whisper", "waking", "ready", "BecameReady", 2),
+    ]
