@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import Any
 
 import structlog
 
@@ -14,23 +13,23 @@ from gateway.callers import ANYBODY
 from gateway.clock import Clock
 from gateway.config import Config
 from gateway.config.schema import EngineSpec
-from gateway.control.api import control_app
-from gateway.control.guard import NearbyOnly
-from gateway.control.portal import Portal
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, ReloadRefused
+from gateway.front import Front, front
 from gateway.metrics.page import Metrics
-from gateway.proxy.endpoint import Endpoint
 from gateway.proxy.http import Message, Receive, Send
 from gateway.proxy.pool import Pool
 from gateway.proxy.probe import probe_of
-from gateway.proxy.routing import Routes, host_of
+from gateway.proxy.routing import host_of
 from gateway.proxy.shortcut import Client, Shortcut, shortcut
+from gateway.reloading import Reloader
 from gateway.runtimes import Runtimes
 from gateway.runtimes.base import Runtime
 from gateway.spool.spools import Spools
-from gateway.supervision.fleet import Fleet
+from gateway.supervision.fleet import Changes, Fleet
+from gateway.supervision.readiness import Probe
 from gateway.supervision.supervisor import Supervisor
 
+RuntimeFor = Callable[[str, EngineSpec], Runtime]
 _log = structlog.get_logger()
 
 
@@ -38,7 +37,8 @@ class App:
     """The gateway as one ASGI application: engines by hostname, control on the portal and the admin address.
 
     fleet: the engines. admin: the (host, port) whose connections get the control API, set by the server once bound.
-    announce: where facts are told. spools: where requests' bodies are kept.
+    announce: where facts are told. spools: where requests' bodies are kept. reloader: set by whoever knows the file
+    that the configuration came from.
     """
 
     def __init__(
@@ -48,38 +48,59 @@ class App:
         self.announce = announce or Announcements()
         self.fleet = fleet
         self.admin: tuple[str, int] | None = None
+        self.reloader: Reloader | None = None
         self._pool = pool
         self._access = access
-        settings = config.gateway
-        self._portal = settings.portal
         self._metrics = Metrics(self.announce, fleet, lambda: self.config.budget)
-        self._control: Any = control_app(fleet, settings.portal, self._metrics.page)
-        log_all = settings.log.requests == "all"
-        self._at_portal: Any = Portal(self._control, access.peers, access.ask, log_all=log_all)
-        if settings.access == "everybody" and not settings.listen.is_loopback:
-            self._at_portal = NearbyOnly(self._at_portal, access.peers)
-        routes = Routes((host, engine) for engine in fleet.all for host in engine.spec.hosts)
-        self.spools = Spools(settings.spool_folder, per_request=settings.spool.per_request, total=settings.spool.total)
-        self._proxy = Endpoint(
-            routes, pool, access.peers, access.ask, settings.log.requests, announce=self.announce, spools=self.spools
+        spool = config.gateway.spool
+        self.spools = Spools(config.gateway.spool_folder, per_request=spool.per_request, total=spool.total)
+        self._front = self._joined()
+
+    def apply(self, config: Config) -> Changes:
+        """Go by this configuration from the next request on. It must have the same `reloading.FIXED` settings."""
+        changes = self.fleet.apply(config.engines)
+        self._access.change(config.gateway)
+        self.spools.resize(per_request=config.gateway.spool.per_request, total=config.gateway.spool.total)
+        self.config = config
+        self._front = self._joined()
+        return changes
+
+    def _joined(self) -> Front:
+        return front(
+            self.config,
+            self.fleet,
+            self._access,
+            pool=self._pool,
+            announce=self.announce,
+            spools=self.spools,
+            metrics=self._metrics,
+            reload=self._reload,
         )
+
+    async def _reload(self) -> Changes:
+        """What an operator asks for. Raises ReloadRefused."""
+        if self.reloader is None:
+            raise ReloadRefused("This gateway was not started from a file.")
+        return await self.reloader.reload("an operator")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
-        elif self._is_admins(scope):
+            return
+        front = self._front
+        if self._is_admins(scope):
             scope["gateway.caller"] = ANYBODY  # the address is loopback's
-            await self._control(scope, receive, send)
-        elif self._portal and host_of(scope) == self._portal:
-            await self._at_portal(scope, receive, send)
+            await front.control(scope, receive, send)
+        elif front.portal and host_of(scope) == front.portal:
+            await front.at_portal(scope, receive, send)
         else:
-            await self._proxy(scope, receive, send)
+            await front.proxy(scope, receive, send)
 
     def at_once(self, client: Client) -> Shortcut | None:
         """Serve this request without a task, if its engine is ready and it is that simple; see `proxy.shortcut`."""
         if self._is_admins(client.scope):
             return None
-        return shortcut(self._proxy, client)  # knows the engines' hostnames only: the portal is none
+        return shortcut(self._front.proxy, client)  # knows the engines' hostnames only: the portal is none
 
     def refused(self, error: GatewayError) -> None:
         """The server has refused what never became a request: bytes that make no sense, or come too slowly."""
@@ -100,6 +121,8 @@ class App:
             _log.info("gateway.started", engines=len(self.fleet.all))
             if self.config.gateway.access == "everybody":
                 _log.warning("gateway.asks_nobody", reason="gateway.access is everybody: nobody needs a key")
+            if self.reloader is not None:
+                await stack.enter_async_context(self.reloader.running())
             await send({"type": "lifespan.startup.complete"})
             await receive()
             if self.config.gateway.on_exit == "stop":
@@ -108,10 +131,27 @@ class App:
         await send({"type": "lifespan.shutdown.complete"})
 
 
+class Hiring:
+    """Makes supervisors, with all that they need."""
+
+    def __init__(self, runtime_for: RuntimeFor, pool: Pool, clock: Clock | None, announce: Announcements) -> None:
+        self._runtime_for = runtime_for
+        self._pool = pool
+        self._announce = announce
+        self._clock = clock
+
+    def supervisor(self, name: str, spec: EngineSpec) -> Supervisor:
+        runtime = self._runtime_for(name, spec)
+        return Supervisor(name, spec, runtime, self.probe(spec), self._clock, announce=self._announce)
+
+    def probe(self, spec: EngineSpec) -> Probe:
+        return probe_of(self._pool, spec.ready.path, spec.hosts[0])
+
+
 def create_app(
     config: Config,
     *,
-    runtime_for: Callable[[str, EngineSpec], Runtime] | None = None,
+    runtime_for: RuntimeFor | None = None,
     clock: Clock | None = None,
 ) -> App:
     """Build the gateway for this configuration.
@@ -121,8 +161,6 @@ def create_app(
     runtime_for = runtime_for or Runtimes(config.gateway.state_dir).runtime_for
     announce = Announcements()
     pool = Pool(head_limit=config.gateway.head_limit)
-    supervisors = {}
-    for name, spec in config.engines.items():
-        probe = probe_of(pool, spec.ready.path, spec.hosts[0])
-        supervisors[name] = Supervisor(name, spec, runtime_for(name, spec), probe, clock, announce=announce)
-    return App(config, Fleet(supervisors), pool, Access(config.gateway, clock), announce)
+    hiring = Hiring(runtime_for, pool, clock, announce)
+    supervisors = {name: hiring.supervisor(name, spec) for name, spec in config.engines.items()}
+    return App(config, Fleet(supervisors, hiring), pool, Access(config.gateway, clock), announce)

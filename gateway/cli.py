@@ -34,7 +34,7 @@ def serve(config: ConfigPath = DEFAULT) -> None:
 
     configure_logs(settings.gateway.log)
     try:
-        run(settings)
+        run(settings, config)
     except OSError as error:
         fail(error.strerror or str(error))
 
@@ -79,6 +79,14 @@ def sleep(
     if state["phase"] not in ("asleep", "failed"):
         fail(f"{engine} is {state['phase']} again: a request came, or it could not be stopped; see the gateway's log")
     typer.echo(f"{engine} is {state['phase']}")
+
+
+@app.command()
+def reload(config: ConfigPath = DEFAULT, admin: Address = None) -> None:
+    """Let the running gateway read its configuration again. Nothing is cut off."""
+    changes = _call("POST", "/api/reload", config, admin)
+    parts = [f"{', '.join(names)} {what}" for what, names in changes.items() if names]
+    typer.echo(f"reloaded: {'; '.join(parts) or 'no engine has changed'}")
 
 
 @app.command()

@@ -14,6 +14,7 @@
     │   ├── UnknownPath              404 unknown_path
     │   ├── MethodNotAllowed         405 method_not_allowed
     │   ├── HeadTimeout              408 request_timeout
+    │   ├── ReloadRefused            409 reload_refused
     │   ├── EngineBusy               409 engine_busy
     │   ├── RateLimited              429 rate_limit_exceeded
     │   ├── TooManyFailures          429 too_many_failures
@@ -25,6 +26,7 @@
     │   ├── EngineStartFailed        503 engine_start_failed
     │   ├── EngineCoolingDown        503 engine_cooling_down
     │   ├── EnginePutToSleep         503 engine_put_to_sleep
+    │   ├── EngineRemoved            503 engine_removed
     │   ├── QueueTimeout             503 queue_timeout
     │   ├── ShuttingDown             503 shutting_down
     │   ├── EngineStartTimeout       504 engine_start_timeout
@@ -158,6 +160,12 @@ class HeadTimeout(AskedWrongly):
     status, code, title = 408, "request_timeout", "The request's head did not arrive in time"
 
 
+class ReloadRefused(AskedWrongly):
+    """The configuration file cannot be used as it is now, so nothing was changed. The detail lists what is wrong."""
+
+    status, code, title = 409, "reload_refused", "The configuration was not reloaded"
+
+
 class EngineBusy(AskedWrongly):
     """It has requests to serve. Wait until `serving` and `waiting` are 0, or use `--force`, which cuts them off."""
 
@@ -224,6 +232,12 @@ class EnginePutToSleep(EngineTrouble):
     """An operator used `sleep --force` before this request was answered. Ask again to wake the engine."""
 
     status, code, title = 503, "engine_put_to_sleep", "The engine was put to sleep by its operator"
+
+
+class EngineRemoved(EngineTrouble):
+    """The configuration changed under this request: its engine was removed or replaced. Send it again."""
+
+    status, code, title = 503, "engine_removed", "The engine was removed"
 
 
 class QueueTimeout(EngineTrouble):

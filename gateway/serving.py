@@ -11,6 +11,7 @@ import resource
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import cast
 
 import structlog
@@ -20,6 +21,7 @@ from gateway.app import App, create_app
 from gateway.config import Config
 from gateway.config.hosts import Listen
 from gateway.keepalive import keep_asking
+from gateway.reloading import Reloader
 from gateway.server.connection import Connection
 from gateway.server.limits import Limits
 from gateway.server.sweeper import Sweeper
@@ -31,13 +33,13 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _log = structlog.get_logger()
 
 
-def serve(config: Config) -> None:
+def serve(config: Config, path: Path) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
 
+    path: where the configuration was read from. It is read again when it changes, and at SIGHUP.
     Raises OSError if an address cannot be listened on, or the folder for request bodies cannot be used.
-    SIGHUP, which means "reload" to many a script, would end the process without a drain: it does nothing.
     """
-    signal.signal(signal.SIGHUP, lambda *_: None)  # not SIG_IGN, which engines that are processes would inherit
+    signal.signal(signal.SIGHUP, lambda *_: None)  # until the loop runs; not SIG_IGN, which engines would inherit
     settings = config.gateway
     settle_allocator()
     raise_file_limit()
@@ -47,6 +49,7 @@ def serve(config: Config) -> None:
         app = create_app(config)
         app.spools.folder.prepare()
         app.admin = admins.getsockname()[:2]
+        app.reloader = Reloader(path, app)
         for what, sock in (("clients", clients), ("admin", admins)):
             host, port = sock.getsockname()[:2]
             _log.info("gateway.listening", on=str(Listen(host, port)), what=what)
@@ -58,7 +61,13 @@ def serve(config: Config) -> None:
 class Server(uvicorn.Server):
     """uvicorn cancels what exceeds the drain time and is gone. This one lets it say why: 503 or a close frame, 1012."""
 
+    def __init__(self, app: App, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._app = app
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        patience = self._app.config.gateway.drain_timeout  # as it is now: the configuration may have been reloaded
+        self.config.timeout_graceful_shutdown = patience  # type: ignore[assignment]  # a float does
         await super().shutdown(sockets)
         if not self.force_exit:
             await self._hear_last_words()
@@ -80,6 +89,7 @@ def server_for(app: App) -> Server:
     limits = Limits(head=settings.head_limit, head_timeout=settings.head_timeout)
     protocol = functools.partial(Connection, limits=limits, sweeper=Sweeper())
     return Server(
+        app,
         uvicorn.Config(
             app,
             http=protocol,  # type: ignore[arg-type]  # uvicorn only calls it
@@ -91,8 +101,7 @@ def server_for(app: App) -> Server:
             server_header=False,
             proxy_headers=False,
             backlog=BACKLOG,
-            timeout_graceful_shutdown=settings.drain_timeout,  # type: ignore[arg-type]  # a float does
-        )
+        ),
     )
 
 

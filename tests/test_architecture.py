@@ -33,11 +33,13 @@ MAY_IMPORT = {
     },
     "metrics": {"errors", "announcements", "config", "lifecycle", "spool", "supervision"},
     "control": {"errors", "callers", "refusals", "config", "lifecycle", "supervision", "proxy"},
+    "reloading": {"errors", "announcements", "config", "auth", "supervision"},
+    "front": {"announcements", "config", "supervision", "auth", "spool", "proxy", "metrics", "control"},
     "app": {
         *("errors", "clock", "callers", "announcements", "config", "runtimes", "supervision", "auth", "proxy"),
-        *("spool", "metrics", "control"),
+        *("spool", "metrics", "front", "reloading"),
     },
-    "serving": {"config", "keepalive", "server", "app"},
+    "serving": {"config", "keepalive", "server", "app", "reloading"},
     "migration": {"errors", "config"},
     "terminal": {"errors", "config"},
     "migrate_command": {"errors", "migration", "terminal"},
@@ -63,6 +65,7 @@ ONLY_IN = {
     "uvicorn": ("gateway/serving", "gateway/server/", "engines/"),
     "starlette": ("gateway/control/", "engines/"),
     "yaml": "gateway/config/",
+    "watchfiles": "gateway/config/watching",
     "prometheus_client": "gateway/metrics/",
     "faster_whisper": (
         *(f"engines/faster/{name}" for name in ("transcriber", "sharing", "chunks", "speech")),

@@ -137,7 +137,7 @@ def test_the_durations_on_the_page_are_durations() -> None:
 
 def test_every_event_of_the_log_is_documented() -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
-    pattern = re.compile(r"\"((?:engine|gateway|request|connection|keys|docker)\.[a-z_]+)\"")
+    pattern = re.compile(r"\"((?:engine|gateway|request|connection|keys|docker|config)\.[a-z_]+)\"")
     events = {event for path in (ROOT / "gateway").rglob("*.py") for event in pattern.findall(path.read_text())}
     assert {"engine.waking", "keys.read", "docker.does_not_answer"} <= events
     own = {
@@ -149,6 +149,7 @@ def test_every_event_of_the_log_is_documented() -> None:
         "gateway.upgrade",
         "gateway.lock",
         "gateway.memo",
+        "config.yaml",
         "keys.json",
         "keys.lock",
     }  # no events

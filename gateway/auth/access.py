@@ -18,16 +18,27 @@ class Access:
     """Who may come in, by these settings. peers: tells our proxies from others."""
 
     def __init__(self, settings: GatewaySettings, clock: Clock | None = None) -> None:
-        self.peers = Peers(settings.trusted_proxies)
+        self._clock = clock
+        self._settings: object = None
         self._last_used = LastUsed(settings.state_dir, clock)
+        self._keyring = Keyring(settings.state_dir)
+        self.change(settings)
+
+    def change(self, settings: GatewaySettings) -> None:
+        """Go by other settings, but for the folder of the keys. What is left of each key's rate stays."""
+        own = (settings.access, settings.trusted_proxies, settings.admins, settings.listen)
+        if own == self._settings:
+            return
+        self._settings = own
+        self.peers = Peers(settings.trusted_proxies)
         self._door = Door(
             settings.access,
             self.peers,
-            Keyring(settings.state_dir),
+            self._keyring,
             self._last_used,
             settings.admins,
             open_by_default=settings.listen.is_loopback and not settings.trusted_proxies,
-            clock=clock,
+            clock=self._clock,
         )
 
     def running(self) -> AbstractAsyncContextManager[None]:

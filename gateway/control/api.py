@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.applications import Starlette
@@ -19,20 +20,21 @@ from gateway.errors import BadParameter, Forbidden, GatewayError, HostNotAllowed
 from gateway.lifecycle.events import SleepAsked, WakeAsked
 from gateway.lifecycle.phases import Phase
 from gateway.refusals import refusal
-from gateway.supervision.fleet import Fleet
+from gateway.supervision.fleet import Changes, Fleet
 from gateway.supervision.supervisor import Supervisor
 
+Reload = Callable[[], Awaitable[Changes]]
 MOST_LOG_LINES = 10_000
 METRICS_TYPE = "text/plain; version=0.0.4"
 """Prometheus' text format; the charset is added."""
 
 
-def control_app(fleet: Fleet, portal: str | None, metrics: Callable[[], bytes]) -> Starlette:
+def control_app(fleet: Fleet, portal: str | None, metrics: Callable[[], bytes], reload: Reload) -> Starlette:
     """The control API as an ASGI application. It believes what `scope["gateway.caller"]` says of the caller.
 
-    metrics: makes the page that Prometheus reads.
+    metrics: makes the page that Prometheus reads. reload: reads the configuration again; raises ReloadRefused.
     """
-    control = _Control(fleet, portal, metrics)
+    control = _Control(fleet, portal, metrics, reload)
     routes = [
         Route("/healthz", control.healthz, methods=["GET"]),
         Route("/readyz", control.readyz, methods=["GET"]),
@@ -42,6 +44,7 @@ def control_app(fleet: Fleet, portal: str | None, metrics: Callable[[], bytes]) 
         Route("/api/engines/{name}/wake", control.wake, methods=["POST"]),
         Route("/api/engines/{name}/sleep", control.sleep, methods=["POST"]),
         Route("/api/engines/{name}/logs", control.logs, methods=["GET"]),
+        Route("/api/reload", control.reload, methods=["POST"]),
     ]
     handlers: dict[Any, Any] = {GatewayError: _show, HTTPException: _show_http}
     return Starlette(routes=routes, exception_handlers=handlers, middleware=[Middleware(Guard, portal=portal)])
@@ -50,10 +53,11 @@ def control_app(fleet: Fleet, portal: str | None, metrics: Callable[[], bytes]) 
 class _Control:
     """The routes' handlers."""
 
-    def __init__(self, fleet: Fleet, portal: str | None, metrics: Callable[[], bytes]) -> None:
+    def __init__(self, fleet: Fleet, portal: str | None, metrics: Callable[[], bytes], reload: Reload) -> None:
         self._fleet = fleet
         self._portal = portal
         self._metrics = metrics
+        self._reload = reload
 
     async def healthz(self, _: Request) -> Response:
         """The gateway's process answers. Says nothing about engines, and touches none."""
@@ -116,6 +120,14 @@ class _Control:
         lines = await chosen.runtime.logs(_tail(request))
         return PlainTextResponse("".join(line + "\n" for line in lines))
 
+    async def reload(self, request: Request) -> Response:
+        """Read the configuration file again: which engines were added, changed and removed. 409 if it cannot be used.
+
+        Nothing is cut off: engines that were changed or removed serve whom they have before they stop.
+        """
+        _require_admin(request)
+        return JSONResponse(dataclasses.asdict(await self._reload()))
+
     def _chosen(self, request: Request) -> Supervisor:
         """Raises UnknownEngine, and HostNotAllowed if the caller's key is for others."""
         chosen = self._fleet.get(request.path_params["name"])
@@ -125,17 +137,21 @@ class _Control:
 
     def _steered(self, request: Request) -> Supervisor:
         """The same for what only administrators do. Raises Forbidden for others."""
-        if not _caller(request).admin:
-            raise Forbidden(
-                "Waking engines, putting them to sleep and reading their logs takes an API key made with --admin, "
-                "or a user who is listed in gateway.admins."
-            )
+        _require_admin(request)
         return self._chosen(request)
 
 
 def _caller(request: Request) -> Caller:
     caller: Caller = request.scope["gateway.caller"]
     return caller
+
+
+def _require_admin(request: Request) -> None:
+    if not _caller(request).admin:
+        raise Forbidden(
+            "Waking engines, putting them to sleep, reading their logs and reloading the configuration takes an API "
+            "key made with --admin, or a user who is listed in gateway.admins."
+        )
 
 
 def _may_use(caller: Caller, engine: Supervisor) -> bool:

@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from gateway.config.schema import EngineSpec
+
 PORT_TAKEN = "needs a port that is taken"
 """A refusal's reason for the public: which port, and whose it is, are the operator's business."""
 
@@ -102,6 +104,10 @@ class Runtime(Protocol):
 
     async def logs(self, tail: int) -> list[str]:
         """The last `tail` lines that the engine wrote, oldest first. Empty if it never ran."""
+        ...
+
+    def adjust(self, spec: EngineSpec) -> None:
+        """Go by the timeouts of this specification from now on; what it says of what is run is the same."""
         ...
 
     async def aclose(self) -> None:

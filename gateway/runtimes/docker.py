@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import math
 import time
 from collections.abc import AsyncIterator
@@ -53,6 +54,9 @@ LOOKS, PAUSE = 10, 0.02
 FIRST_NEED_PAUSE, LONGEST_NEED_PAUSE = 0.05, 0.5
 """Seconds between two looks at a dependency that has to become healthy, or to finish. The caller's deadline ends it."""
 
+_numbers = itertools.count(1)
+"""Of an engine there may be two for a while, when its configuration has changed; each has its own claims."""
+
 
 class DockerRuntime:
     """One engine's container, with those it depends on. `spec.docker` must be set."""
@@ -64,8 +68,8 @@ class DockerRuntime:
         self._host = host
         self._target: DockerTarget = spec.docker
         self._port = spec.port
-        self._start_seconds = spec.start_timeout
-        self._stop_seconds = math.ceil(spec.stop_timeout)
+        self._claimant = f"{name}/{next(_numbers)}"
+        self.adjust(spec)
         self._hints = Hints()
         host.attach(self._hints, self._concerned)
 
@@ -100,13 +104,13 @@ class DockerRuntime:
         for member in reversed(stack):
             with contextlib.suppress(EngineMissing):
                 await self._host.call(partial(self._bring_down_now, container=member.container))
-        self._host.claims.release(self.name)
+        self._host.claims.release(self._claimant)
 
     async def inspect(self) -> Observation:
         try:
             return await self._look(await self._stack())
         except EngineMissing as error:
-            self._host.claims.release(self.name)
+            self._host.claims.release(self._claimant)
             return NotRunning(error.message)
 
     def watch(self) -> AsyncIterator[None]:
@@ -129,8 +133,12 @@ class DockerRuntime:
             return []
         return last_lines(written, tail)
 
+    def adjust(self, spec: EngineSpec) -> None:
+        self._start_seconds = spec.start_timeout
+        self._stop_seconds = math.ceil(spec.stop_timeout)
+
     async def aclose(self) -> None:
-        self._host.claims.release(self.name)
+        self._host.claims.release(self._claimant)
         await self._host.detach(self._hints)
 
     # what belongs to the engine
@@ -166,11 +174,11 @@ class DockerRuntime:
         if isinstance(seen, Running) or seen == PAUSED:
             self._claim(stack)
         else:
-            self._host.claims.release(self.name)
+            self._host.claims.release(self._claimant)
         return seen
 
     def _claim(self, stack: Stack) -> None:
-        self._host.claims.claim(self.name, (member.container for member in stack))
+        self._host.claims.claim(self._claimant, (member.container for member in stack))
 
     def _concerned(self, attributes: Attributes) -> bool:
         """Whether an event with these attributes may be about the engine's own container."""
@@ -251,7 +259,7 @@ class DockerRuntime:
 
         container = member.container
         with self._host.claims.lock(container):
-            if not self._host.claims.holds(self.name, container):
+            if not self._host.claims.holds(self._claimant, container):
                 raise StartRefused("was stopped again before it was started")
             state = ContainerState.of(self._facts_now(client, container))
             if state.paused:
@@ -269,7 +277,7 @@ class DockerRuntime:
 
     def _bring_down_now(self, client: APIClient, container: str) -> None:
         with self._host.claims.lock(container):
-            self._host.claims.release(self.name, container)
+            self._host.claims.release(self._claimant, container)
             if self._others_hold(container):
                 return
             state = ContainerState.of(self._facts_now(client, container))
@@ -279,7 +287,7 @@ class DockerRuntime:
                 client.stop(container, timeout=self._stop_seconds)
 
     def _others_hold(self, container: str) -> bool:
-        return self._host.claims.others_hold(self.name, container)
+        return self._host.claims.others_hold(self._claimant, container)
 
     def _usage_now(self, client: APIClient, stack: Stack) -> Usage | None:
         """Of all that was started for the engine. One that was removed takes nothing."""

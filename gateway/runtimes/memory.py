@@ -17,6 +17,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 from gateway.clock import Clock, SystemClock
+from gateway.config.schema import EngineSpec
 from gateway.errors import RuntimeTrouble, RuntimeUnavailable
 from gateway.runtimes.base import Address, NotRunning, Observation, Running, Usage
 from gateway.runtimes.hints import Hints
@@ -28,7 +29,8 @@ class MemoryRuntime:
     """Stands for an engine at `address`, which may be a real server of the test's own or nothing at all.
 
     calls: names of the calls made, in order. starts, stops: how often the program was really started and stopped
-    through this runtime. on_start, on_stop: called at these moments, to open and close a real server.
+    through this runtime. adjusted: what it was last told to go by.
+    on_start, on_stop: called at these moments, to open and close a real server.
     """
 
     def __init__(self, address: Address, *, clock: Clock | None = None) -> None:
@@ -43,6 +45,7 @@ class MemoryRuntime:
         self.on_start: Callable[[], None] = lambda: None
         self.on_stop: Callable[[], None] = lambda: None
         self.lines: list[str] = []
+        self.adjusted: EngineSpec | None = None
         self._clock: Clock = clock or SystemClock()
         self._hints = Hints()
         self._failures: list[RuntimeTrouble] = []
@@ -89,6 +92,9 @@ class MemoryRuntime:
     async def logs(self, tail: int) -> list[str]:
         self._called("logs")
         return self.lines[-tail:] if tail > 0 else []
+
+    def adjust(self, spec: EngineSpec) -> None:
+        self.adjusted = spec
 
     async def aclose(self) -> None:
         self.calls.append("aclose")

@@ -95,6 +95,9 @@ class ProcessRuntime:
     async def logs(self, tail: int) -> list[str]:
         return await asyncio.to_thread(self._log.tail, tail)
 
+    def adjust(self, spec: EngineSpec) -> None:
+        self._stop_timeout = spec.stop_timeout
+
     async def aclose(self) -> None:
         if self._life is not None:
             self._life.close()

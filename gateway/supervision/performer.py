@@ -42,7 +42,7 @@ class Performer:
     """Start, stop, look and probe for one engine. What comes of it is told to `tell`.
 
     machine: only read. address: where the engine listens, as seen last. running_since: when its program was started.
-    looked: set when the runtime has been inspected once, or could not be.
+    looked: set when the runtime has been inspected once, or could not be. probe: may be replaced.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Performer:
         self.running_since: float | None = None
         self._machine = machine
         self._runtime = runtime
-        self._probe = probe
+        self.probe = probe
         self._clock = clock
         self._tell = tell
         self._spells = spells
@@ -209,7 +209,7 @@ class Performer:
 
     async def _ask(self) -> bool:
         """At the address known now: it may change while the engine runs, when its networks change."""
-        return self.address is not None and await self._probe(self.address)
+        return self.address is not None and await self.probe(self.address)
 
     def _give_up_probe(self) -> None:
         if self._probing is not None:

@@ -39,3 +39,22 @@ class NullRoom:
 
     def occupied(self, name: str) -> None:
         pass
+
+
+class HeldBack(NullRoom):
+    """Stands before the room for engines that must not begin yet, and remembers what they want."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._asked: dict[str, bool] = {}
+
+    def ask(self, name: str, *, politely: bool) -> None:
+        self._asked[name] = politely
+
+    def give_up(self, name: str) -> None:
+        self._asked.pop(name, None)
+
+    def pass_on(self) -> None:
+        """Ask for all that was asked and not given up."""
+        for name, politely in self._asked.items():
+            self._room.ask(name, politely=politely)

@@ -18,7 +18,7 @@ import structlog
 from gateway.announcements import Announcements, PhaseChanged
 from gateway.clock import Clock, SystemClock, Timer
 from gateway.config.schema import EngineSpec
-from gateway.errors import EngineCoolingDown, GatewayError, QueueFull, QueueTimeout
+from gateway.errors import EngineCoolingDown, EngineRemoved, GatewayError, QueueFull, QueueTimeout
 from gateway.lifecycle import events as e
 from gateway.lifecycle.commands import (
     Admit,
@@ -42,7 +42,7 @@ from gateway.supervision.learned import Learned
 from gateway.supervision.performer import Performer
 from gateway.supervision.phase_log import cause_of, log_phase
 from gateway.supervision.readiness import Probe
-from gateway.supervision.room import NullRoom, Room
+from gateway.supervision.room import HeldBack, NullRoom, Room
 from gateway.supervision.sight import Sight, Waiter
 from gateway.supervision.spells import Spells
 from gateway.supervision.waking import Waking
@@ -78,6 +78,9 @@ class Supervisor(Sight):
         self._announce = announce or Announcements()
         self._waking = Waking(name, self._clock, self._announce)
         self._room = room or NullRoom()
+        self._budgeted = budgeted
+        self._held_back: HeldBack | None = None
+        self._closed = False
         self._jitter = jitter
         self._tickets = itertools.count(1)
         self._waiters: dict[int, Waiter] = {}
@@ -124,7 +127,12 @@ class Supervisor(Sight):
         return Lease(self, ticket, self._target(), waited=False)
 
     def arrive(self, visit: Visit = PLAIN) -> tuple[int, Target | asyncio.Future[Target]]:
-        """A request wants in. Returns its ticket, and where it may go at once, or else what it has to wait for."""
+        """A request wants in. Returns its ticket, and where it may go at once, or else what it has to wait for.
+
+        Raises EngineRemoved if this supervisor has wound up.
+        """
+        if self._closed:
+            raise EngineRemoved(f"{self.name} was removed or replaced a moment ago.", retry_after=1)
         ticket = next(self._tickets)
         if not visit.quiet and self._machine.admit_at_once(ticket):
             if self.spec.concurrency is not None:
@@ -175,10 +183,39 @@ class Supervisor(Sight):
         if self.phase is not self._phase_seen:
             self._phase_changed(event)
 
-    def reconfigure(self, spec: EngineSpec, *, budgeted: bool = False) -> None:
+    def reconfigure(self, spec: EngineSpec, probe: Probe | None = None, *, budgeted: bool = False) -> None:
         """Other settings count from now on. What runs goes on, and who waits is let in if there is room now."""
         self.spec = spec
-        self.tell(e.PolicyChanged(policy_of(spec, budgeted=budgeted)))
+        self.runtime.adjust(spec)
+        self._performer.probe = probe or self._performer.probe
+        self._budgeted = budgeted
+        self._settle()
+
+    def hold_back(self) -> None:
+        """Before `run`: who comes has to wait until `let_begin`, in the same order and with the same limits."""
+        self._held_back = HeldBack(self._room)
+        self._settle()
+
+    def let_begin(self) -> None:
+        """What was in its way is gone."""
+        held, self._held_back = self._held_back, None
+        self._settle()
+        if held is not None and self._budgeted:
+            held.pass_on()
+
+    async def wind_up(self) -> None:
+        """Serve whom it has, and put the engine to sleep when the last of them has left. After that, admit nobody."""
+        await self.looked.wait()
+        if self._machine.warm:
+            self.tell(e.WarmthChanged(warm=False))
+        self.reconfigure(self.spec.model_copy(update={"idle_after": 0.0, "min_awake": 0.0}), budgeted=self._budgeted)
+        while not self.at_rest or self.waiting:
+            await self.comes_to_rest()
+        self._closed = True
+
+    def _settle(self) -> None:
+        budgeted = self._budgeted or self._held_back is not None
+        self.tell(e.PolicyChanged(policy_of(self.spec, budgeted=budgeted)))
 
     def _target(self) -> Target:
         assert self._performer.address is not None, "admitted, yet never seen running"
@@ -222,9 +259,9 @@ class Supervisor(Sight):
                 case SetAlarm(token, seconds, why):
                     self._alarm.set(token, self._stretched(seconds, why), why)
                 case AskRoom(politely):
-                    self._room.ask(self.name, politely=politely)
+                    (self._held_back or self._room).ask(self.name, politely=politely)
                 case GiveUpRoom():
-                    self._room.give_up(self.name)
+                    (self._held_back or self._room).give_up(self.name)
                 case StartEngine():
                     self._spells.starts()
                     self._performer.order(command)

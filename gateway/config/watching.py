@@ -1,0 +1,75 @@
+"""Tells when a file has changed, however that was done.
+
+An editor writes a new file and renames it over the old one, so the folder is watched; a file that is mounted into a
+container by itself changes without its folder's notice, so it is watched as well. And a change that no kernel tells of
+(on a network's disk, or behind a link) is seen by looking every few seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+
+import structlog
+import watchfiles
+
+LOOK_SECONDS = 5.0
+"""The longest time until a change is noticed."""
+CALM_MS, LONGEST_MS = 200, 2000
+"""A change is told when all is quiet for so long, or else after so long: half a file is no file."""
+
+Look = tuple[int, int, int, int] | None
+"""What tells one state of a file from another; None if there is no such file, or it cannot be looked at."""
+
+
+async def changes(path: Path, look_seconds: float = LOOK_SECONDS) -> AsyncIterator[None]:
+    """Yields after each change of the file, for ever. That it goes away is none, nor that it comes back as it was."""
+    seen = await _look(path)
+    complained = False
+    while True:
+        try:
+            now = await _another_look(path, seen, look_seconds)
+        except (OSError, RuntimeError) as error:  # there is no folder, or no watch left; the latter is watchfiles' own
+            if not complained:
+                structlog.get_logger().warning("config.not_watched", reason=str(error), look_every=look_seconds)
+            complained = True
+            await asyncio.sleep(look_seconds)
+            now = await _look(path)
+        if now is not None and now != seen:
+            seen = now
+            yield
+
+
+async def _another_look(path: Path, seen: Look, look_seconds: float) -> Look:
+    """Returns when the file does not look as it did. A watch is for one file, and not for what is put in its place."""
+    if (now := await _look(path)) not in (seen, None):
+        return now
+    watch = watchfiles.awatch(
+        *([path.parent] if now is None else [path.parent, path]),
+        watch_filter=None,
+        recursive=False,
+        step=CALM_MS,
+        debounce=LONGEST_MS,
+        rust_timeout=round(look_seconds * 1000),
+        yield_on_timeout=True,
+    )
+    async with aclosing(watch) as happenings:
+        async for _ in happenings:
+            if (after := await _look(path)) != now:
+                return after
+    raise AssertionError("a watch does not end by itself")
+
+
+async def _look(path: Path) -> Look:
+    """In a thread: the disk may be a slow one."""
+    return await asyncio.to_thread(_look_now, path)
+
+
+def _look_now(path: Path) -> Look:
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
