@@ -77,14 +77,6 @@ class Evicted:
 
 
 @dataclass(frozen=True, slots=True)
-class UpstreamFailed:
-    """An engine failed a request, whatever became of that. error_code: as its client was told, or would have been."""
-
-    engine: str
-    error_code: str
-
-
-@dataclass(frozen=True, slots=True)
 class NeedsExceeded:
     """An engine takes more of a resource than its entry says: bytes."""
 
@@ -101,7 +93,7 @@ class Reloaded:
     ok: bool
 
 
-Fact = RequestEnded | PhaseChanged | WakeEnded | Replayed | Evicted | UpstreamFailed | NeedsExceeded | Reloaded
+Fact = RequestEnded | PhaseChanged | WakeEnded | Replayed | Evicted | NeedsExceeded | Reloaded
 F = TypeVar("F", bound=Fact)
 
 

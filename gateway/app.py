@@ -51,9 +51,9 @@ class App:
         self.reloader: Reloader | None = None
         self._pool = pool
         self._access = access
-        self._metrics = Metrics(self.announce, fleet, lambda: self.config.budget)
         spool = config.gateway.spool
         self.spools = Spools(config.gateway.spool_folder, per_request=spool.per_request, total=spool.total)
+        self._metrics = Metrics(self.announce, fleet, lambda: self.config.budget, spool=self.spools.quota)
         self._front = self._joined()
 
     def apply(self, config: Config) -> Changes:

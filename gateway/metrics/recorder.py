@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.core import Metric as Family
 
 from gateway import announcements as a
-from gateway.errors import GatewayError
+from gateway.errors import EngineBroke, GatewayError
 from gateway.metrics import instruments as i
 from gateway.metrics.tallies import Counts, Spread
 
@@ -53,9 +53,8 @@ class Recorder:
         announce.listen(a.RequestEnded, self._request_ended)
         announce.listen(a.WakeEnded, self._wake_ended)
         announce.listen(a.PhaseChanged, lambda fact: self._add(i.PHASE_CHANGES, fact.engine, fact.after, fact.cause))
-        announce.listen(a.Replayed, lambda fact: self._add(i.REPLAYS, fact.engine))
+        announce.listen(a.Replayed, self._replayed)
         announce.listen(a.Evicted, lambda fact: self._add(i.EVICTIONS, fact.engine))
-        announce.listen(a.UpstreamFailed, lambda fact: self._add(i.UPSTREAM_ERRORS, fact.engine, fact.error_code))
         announce.listen(a.NeedsExceeded, lambda fact: self._add(i.NEEDS_EXCEEDED, fact.engine, fact.resource))
         announce.listen(a.Reloaded, self._reloaded)
 
@@ -77,8 +76,14 @@ class Recorder:
     def _ended_badly(self, engine: str, error: str) -> None:
         if error == "client_gone":
             self._add(i.CLIENTS_GONE, engine)
-        elif error in REFUSALS:
+        if error in UPSTREAM_CODES:
+            self._add(i.UPSTREAM_ERRORS, engine, error)
+        if error in REFUSALS:
             self._add(i.REFUSALS, engine, error)
+
+    def _replayed(self, fact: a.Replayed) -> None:
+        self._add(i.REPLAYS, fact.engine)
+        self._add(i.UPSTREAM_ERRORS, fact.engine, EngineBroke.code)  # as its client would have been told
 
     def _waited(self, engine: str, seconds: float, first_byte: float | None) -> None:
         self._waits.add((engine,), seconds)

@@ -83,10 +83,15 @@ class Delivery:
         intake.begin()
         reader = intake.spool.reader()
         try:
-            call = dataclasses.replace(call, receive=reader.receive, begun=intake.spool.settle)
+            call = dataclasses.replace(call, receive=reader.receive, begun=self._answer_began)
             return await self._carry(call, pool, lease.address, spec.answer_timeout)
         finally:
             reader.close()
+
+    def _answer_began(self) -> None:
+        self._record.answer_began()
+        if self._intake is not None:
+            self._intake.spool.settle()
 
     def send_again_after(self, broke: Broke, lease: Lease) -> None:
         """The engine broke off before it answered: `run` shall send the request once more. Raises EngineTrouble if it

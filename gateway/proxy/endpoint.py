@@ -144,7 +144,7 @@ class Endpoint:
     def call(self, record: Record, errand: Errand, receive: Receive, send: Send) -> Call:
         """The request as it is forwarded."""
         head = identified(errand.head, record.identity)
-        return Call(record.scope, receive, send, head, record.identity, errand.grant)
+        return Call(record.scope, receive, send, head, record.identity, errand.grant, record.answer_began)
 
     async def _find_and_serve(self, record: Record, receive: Receive, send: Send) -> int:
         errand = self.errand(record)

@@ -26,8 +26,8 @@ class Record:
     """
 
     __slots__ = (
-        "_arrived", "_error", "_reason", "_reconnects", "_repeated", "_replays", "_waited", "caller", "engine",
-        "identity", "peer", "scope", "status",
+        "_arrived", "_error", "_first_byte", "_reason", "_reconnects", "_repeated", "_replays", "_waited", "caller",
+        "engine", "identity", "peer", "scope", "status",
     )  # fmt: skip
 
     def __init__(self, scope: dict[str, Any], peer: Peer, identity: bytes) -> None:
@@ -37,6 +37,7 @@ class Record:
         self.caller: Caller | None = None
         self._arrived = time.monotonic()
         self._waited: float | None = None
+        self._first_byte: float | None = None
         self._reconnects = 0
         self._replays = 0
         self._error: str | None = None
@@ -52,6 +53,11 @@ class Record:
     def admitted(self, *, waited: bool) -> None:
         if waited:
             self._waited = time.monotonic() - self._arrived
+
+    def answer_began(self) -> None:
+        """For one that waited, it is of interest how soon it was answered then."""
+        if self._waited is not None:
+            self._first_byte = time.monotonic() - self._arrived - self._waited
 
     def reconnected(self, failure: ConnectFailed) -> None:
         self._reconnects += 1
@@ -73,7 +79,8 @@ class Record:
 
     def ended(self) -> RequestEnded:
         """The request as it is told of inside the process, now that it is over."""
-        return RequestEnded(self.engine, self.status, self._error, self._waited, time.monotonic() - self._arrived)
+        took = time.monotonic() - self._arrived
+        return RequestEnded(self.engine, self.status, self._error, self._waited, took, self._first_byte)
 
     def write(self, client: str) -> None:
         """client: the address that the request came from, as far as trusted proxies tell."""

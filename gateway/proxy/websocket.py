@@ -33,6 +33,8 @@ async def tunnel(call: Call, pool: Pool, address: Address, answer_timeout: float
         if answer.status != 101:
             return await relay(call, upstream, answer)
         headers = upgrade_headers(answer.headers, call.identity)
+        if call.begun is not None:
+            call.begun()
         await call.send({"type": "http.response.start", "status": 101, "headers": headers})
         await _carry(call, upstream)
         return 101

@@ -46,16 +46,21 @@ def end_of_one(own: Gateway, told: list[RequestEnded]) -> RequestEnded:
     return fact
 
 
-def test_a_request_that_waited_says_how_long(standin: StandIn) -> None:
+@pytest.mark.parametrize("body", [None, b"x" * 200_000])
+def test_a_request_that_waited_says_how_long_and_how_soon_it_was_answered_then(
+    standin: StandIn, body: bytes | None
+) -> None:
     heard: list[RequestEnded] = []
     with running_gateway({"whisper": Engine(standin.port)}) as cold:
         cold.on_loop(lambda: cold.app.announce.listen(RequestEnded, heard.append))
         with cold.client() as client:
-            client.get("/hello")
+            client.request("POST" if body else "GET", "/echo" if body else "/slow?ms=50", content=body)
         fact = end_of_one(cold, heard)
     assert (fact.engine, fact.status, fact.error) == ("whisper", 200, None)
     assert fact.waited is not None
-    assert 0 < fact.waited < fact.took
+    assert fact.first_byte is not None
+    assert 0 < fact.waited < fact.waited + fact.first_byte < fact.took
+    assert body or fact.first_byte > 0.04
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])  # the short way, and the long one
@@ -64,6 +69,7 @@ def test_a_request_of_a_ready_engine_did_not_wait(own: Gateway, told: list[Reque
         client.request(method, "/echo", content=b"x" if method == "POST" else None)
     fact = end_of_one(own, told)
     assert fact[:4] == ("whisper", 200, None, None)
+    assert fact.first_byte is None
     assert 0 < fact.took < 10
 
 

@@ -75,7 +75,22 @@ def test_an_answer_that_was_cut_is_no_refusal(told: Told) -> None:
     assert told.tell(ended(error="answer_cut")) == {
         ("requests_total", "whisper", "200"): 1,
         ("request_seconds_count", "whisper"): 1,
+        ("upstream_errors_total", "whisper", "answer_cut"): 1,
     }
+
+
+def test_a_death_that_is_made_up_for_is_an_error_of_the_engine_all_the_same(told: Told) -> None:
+    assert told.tell(a.Replayed("whisper", "died")) == {
+        ("replays_total", "whisper"): 1,
+        ("upstream_errors_total", "whisper", "engine_broke"): 1,
+    }
+
+
+def test_an_engine_that_fails_a_request_is_counted_as_what_its_client_is_told(told: Told) -> None:
+    shown = told.tell(ended(status=504, error="engine_answer_timeout"), ended(status=503, error="engine_cooling_down"))
+    assert shown[("upstream_errors_total", "whisper", "engine_answer_timeout")] == 1
+    assert shown[("refusals_total", "whisper", "engine_answer_timeout")] == 1
+    assert ("upstream_errors_total", "whisper", "engine_cooling_down") not in shown, "it was given no request"
 
 
 def test_statuses_that_mean_nothing_are_one_for_each_hundred(told: Told) -> None:
@@ -120,9 +135,7 @@ def test_of_those_who_waited_for_a_wake_only_the_first_answer_is_its_stage(told:
     [
         (a.PhaseChanged("whisper", "ready", "asleep", "SeenStopped", 9.0),
          ("engine_phase_changes_total", "whisper", "asleep", "SeenStopped")),
-        (a.Replayed("whisper", "died"), ("replays_total", "whisper")),
         (a.Evicted("whisper", "other"), ("evictions_total", "whisper")),
-        (a.UpstreamFailed("whisper", "engine_broke"), ("upstream_errors_total", "whisper", "engine_broke")),
         (a.NeedsExceeded("whisper", "memory", 1, 2), ("needs_exceeded_total", "whisper", "memory")),
         (a.Reloaded(ok=True), ("config_reloads_total", "true")),
     ],
