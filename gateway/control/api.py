@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from gateway.callers import Caller
 from gateway.control.guard import Guard
-from gateway.control.view import engine_view
+from gateway.control.view import engine_view, queue_view
 from gateway.errors import BadParameter, Forbidden, GatewayError, HostNotAllowed, MethodNotAllowed, UnknownPath
 from gateway.lifecycle.events import SleepAsked, WakeAsked
 from gateway.lifecycle.phases import Phase
@@ -45,6 +45,7 @@ def control_app(fleet: Fleet, portal: str | None, metrics: Callable[[], bytes], 
         Route("/api/engines/{name}/sleep", control.sleep, methods=["POST"]),
         Route("/api/engines/{name}/logs", control.logs, methods=["GET"]),
         Route("/api/reload", control.reload, methods=["POST"]),
+        Route("/api/engines/{name}/queue", control.queue, methods=["GET"]),
     ]
     handlers: dict[Any, Any] = {GatewayError: _show, HTTPException: _show_http}
     return Starlette(routes=routes, exception_handlers=handlers, middleware=[Middleware(Guard, portal=portal)])
@@ -128,6 +129,10 @@ class _Control:
         _require_admin(request)
         return JSONResponse(dataclasses.asdict(await self._reload()))
 
+    async def queue(self, request: Request) -> Response:
+        """Who waits for the engine, next first."""
+        return JSONResponse(queue_view(self._steered(request)))
+
     def _chosen(self, request: Request) -> Supervisor:
         """Raises UnknownEngine, and HostNotAllowed if the caller's key is for others."""
         chosen = self._fleet.get(request.path_params["name"])
@@ -149,7 +154,7 @@ def _caller(request: Request) -> Caller:
 def _require_admin(request: Request) -> None:
     if not _caller(request).admin:
         raise Forbidden(
-            "Waking engines, putting them to sleep, reading their logs and reloading the configuration takes an API "
+            "Waking engines, putting them to sleep, reading logs and queues, and reloading the configuration takes an API "
             "key made with --admin, or a user who is listed in gateway.admins."
         )
 

@@ -71,4 +71,4 @@ def _noting(record: Record, send: Send) -> Send:
 
 def _steers(scope: Scope) -> bool:
     path: str = scope["path"]
-    return scope["method"] == "POST" or path.endswith("/logs")
+    return scope["method"] == "POST" or path.endswith(("/logs", "/queue"))

@@ -11,9 +11,12 @@ def engine_view(engine: Supervisor) -> dict[str, Any]:
     """Times are seconds, rounded to milliseconds; null where they make no sense.
 
     name, hosts. phase: as in docs/lifecycle.md. in_phase_for: since the phase last changed. uptime: since the engine's
-    program was started. serving, waiting: requests. idle_in: until an idle engine is put to sleep. failure: why the
-    last wake failed.
+    program was started. serving, waiting: requests. concurrency: how many are served at once, null for any number.
+    idle_in: until an idle engine is put to sleep. warm: it is kept awake by the clock. failure: why it failed last.
+    failures: how often in a row. retry_in: until it is tried again. wake_time: what its wakes take, on average and for
+    nine in ten.
     """
+    wakes = engine.learned.wakes
     return {
         "name": engine.name,
         "hosts": list(engine.spec.hosts),
@@ -22,8 +25,29 @@ def engine_view(engine: Supervisor) -> dict[str, Any]:
         "uptime": _seconds(engine.uptime),
         "serving": engine.serving,
         "waiting": engine.waiting,
+        "concurrency": engine.spec.concurrency,
         "idle_in": _seconds(engine.idle_in),
+        "warm": engine.warm,
         "failure": engine.failure,
+        "failures": engine.failures,
+        "retry_in": _seconds(engine.retry_in),
+        "wake_time": {"mean": _seconds(wakes.mean), "p90": _seconds(wakes.p90)},
+    }
+
+
+def queue_view(engine: Supervisor) -> dict[str, Any]:
+    """Who waits for the engine, next first: whose request it is, its body's declared size, and seconds so far."""
+    return {
+        "queue": [
+            {
+                "position": place.position,
+                "request_id": place.visit.request_id,
+                "party": place.visit.party,
+                "waited": _seconds(place.waited),
+                "bytes": place.visit.size,
+            }
+            for place in engine.queue()
+        ]
     }
 
 

@@ -21,9 +21,9 @@ from gateway.lifecycle.commands import (
     StopEngine,
 )
 from gateway.lifecycle.failures import Failures
-from gateway.lifecycle.line import Line
 from gateway.lifecycle.phases import ASLEEP, FAILED, QUEUED, READY, STOPPING, WAKING, Phase
 from gateway.lifecycle.policy import Policy
+from gateway.lifecycle.seats import Seats
 
 Commands = list[Command]
 
@@ -37,8 +37,8 @@ class Engine:
     """
 
     __slots__ = (
-        "_alarm", "_asked_politely", "_attempt", "_clearing", "_due", "_most", "_ours", "_preload_wanted",
-        "_silent", "_wake_wanted", "_was_ready",
+        "_alarm", "_asked_politely", "_attempt", "_clearing", "_due", "_ours", "_preload_wanted",
+        "_seats", "_silent", "_wake_wanted", "_was_ready",
         "failures", "instance", "name", "phase", "policy", "quiet", "serving", "waiting", "warm", "yielding",
     )  # fmt: skip
 
@@ -46,14 +46,12 @@ class Engine:
         self.name = name
         self.policy = policy
         self.phase = ASLEEP
-        self.waiting = Line()
-        self.serving: set[int] = set()
-        self.quiet: set[int] = set()
+        self._seats = Seats(policy)
+        self.waiting, self.serving, self.quiet = self._seats.waiting, self._seats.serving, self._seats.quiet
         self.instance: str | None = None
         self.warm = False
         self.yielding = False
         self.failures = Failures(name)
-        self._most: float = policy.concurrency or inf  # how many are served at once
         self._silent: str | None = None  # why our start command cannot even be given
         self._alarm = 0  # token of the alarm that counts
         self._attempt = 0  # number of the probe that counts
@@ -72,7 +70,7 @@ class Engine:
 
         Nearly every request comes while there is room for it, and this is all that has to be done about it.
         """
-        if self.phase is not READY or self.yielding or len(self.serving) >= self._most:
+        if self.phase is not READY or self.yielding or len(self.serving) >= self._seats.most:
             return False
         self._alarm += 1  # an idle alarm that is still set no longer counts
         self._due = False
@@ -93,17 +91,8 @@ class Engine:
         return self._joins(event)
 
     def _joins(self, event: e.RequestArrived) -> Commands:
-        leaving: list[int] = []
-        if not event.again:
-            leaving = self.waiting.too_many(event, self.policy.queue_limit, self.policy.queue_bytes)
-        refusals: Commands = [Refuse(ticket, reasons.queue_full(self.name)) for ticket in leaving]
-        for ticket in leaving:
-            self.waiting.remove(ticket)
-        if event.ticket not in leaving:
-            self.waiting.add(event)
-            if self.phase is ASLEEP:
-                return [*refusals, *self._start()]
-        return refusals + self._needed_as_asked()
+        refusals = self._seats.join(event, self.policy, self.name)
+        return refusals + (self._start() if self.phase is ASLEEP else self._needed_as_asked())
 
     def request_left(self, event: e.RequestLeft) -> Commands:
         ticket = event.ticket
@@ -118,24 +107,15 @@ class Engine:
 
     def _place_is_free(self) -> Commands:
         self.failures.count = 0  # it works
-        if self._most is not inf and self.waiting and not self.yielding:
-            return self._admit_waiting()
+        if self._seats.most is not inf and self.waiting and not self.yielding:
+            return self._seats.fill()
         if self.yielding:
             return self._stop() if self._may_stop() else []
         return self._idle_alarm()
 
-    def _admit_waiting(self) -> Commands:
-        """Let in who is next, as many as there is room for."""
-        admitted: Commands = []
-        while self.waiting and len(self.serving) < self._most:
-            ticket = self.waiting.next()
-            self.serving.add(ticket)
-            admitted.append(Admit(ticket))
-        return admitted
-
     def _may_stop(self) -> bool:
         """Whether a stop that could not begin while somebody was served may begin now."""
-        return (self._due or self.yielding) and not self.serving and not self.quiet
+        return (self._due or self.yielding) and self._seats.nobody_is_served
 
     @property
     def at_rest(self) -> bool:
@@ -158,7 +138,7 @@ class Engine:
         served = self.serving or (self.quiet and self.phase is not READY)
         if not event.force and (served or self.waiting):
             raise reasons.busy(self.name, self.phase.value, len(self.serving), len(self.waiting))
-        refusals = self._refuse_waiting(lambda: reasons.put_to_sleep(self.name))
+        refusals = self._seats.refuse_waiting(lambda: reasons.put_to_sleep(self.name))
         self._wake_wanted = self._preload_wanted = self.warm = False
         if event.force:  # what is still there is cut off, as asked
             self.serving.clear()
@@ -184,11 +164,11 @@ class Engine:
 
     def policy_changed(self, event: e.PolicyChanged) -> Commands:
         self.policy = event.policy
-        self._most = event.policy.concurrency or inf
+        self._seats.most = event.policy.concurrency or inf
         if self.phase is QUEUED and not self.policy.budgeted:
             return [GiveUpRoom(), *self._begin()]
         if self.phase is READY and not self.yielding:
-            return self._admit_waiting() + self._idle_anew()
+            return self._seats.fill() + self._idle_anew()
         return []
 
     # The budget
@@ -206,7 +186,7 @@ class Engine:
             return []
         if self.yielding:
             return self._stop() if self._may_stop() else []
-        return self._admit_waiting() + self._idle_anew()
+        return self._seats.fill() + self._idle_anew()
 
     def _needed_as_asked(self) -> Commands:
         """Ask for room as urgently as it is needed now, if the engine waits for room and that has changed."""
@@ -297,7 +277,7 @@ class Engine:
         self._wake_wanted = self._preload_wanted = False
         if self.yielding:
             return self._stop() if self._may_stop() else []
-        return self._admit_waiting() + self._idle_alarm()
+        return self._seats.fill() + self._idle_alarm()
 
     def lost_contact(self, _: e.LostContact) -> Commands:
         return self._adopt()
@@ -310,8 +290,8 @@ class Engine:
 
     def _start_timed_out(self) -> Commands:
         seconds = self.policy.start_timeout
-        if self.serving or self.quiet:  # contact was lost, yet somebody is being served: no stop while a lease is out
-            refusals = self._refuse_waiting(lambda: self.failures.start_late(seconds))
+        if not self._seats.nobody_is_served:  # contact was lost, yet a lease is out: no stop meanwhile
+            refusals = self._seats.refuse_waiting(lambda: self.failures.start_late(seconds))
             return [*refusals, self._set_alarm(seconds, AlarmKind.START)]
         if self._silent is not None:
             public = RuntimeUnavailable.public
@@ -364,7 +344,7 @@ class Engine:
         self._was_ready = self._due = self.yielding = False
 
     def _fail(self, reason: str, public: str, error: Callable[[], GatewayError]) -> Commands:
-        refusals = self._refuse_waiting(error)
+        refusals = self._seats.refuse_waiting(error)
         self._ends_run(FAILED)
         self.failures.add(reason, public)
         self._wake_wanted = self._preload_wanted = False
@@ -397,6 +377,3 @@ class Engine:
         self._alarm += 1
         self._due = False
         return self._idle_alarm()
-
-    def _refuse_waiting(self, error: Callable[[], GatewayError]) -> Commands:
-        return [Refuse(ticket, error()) for ticket in self.waiting.clear()]

@@ -46,9 +46,9 @@ class Learned:
 
         awake: whether no wake has to be waited for; else `waking_for` says for how long it has been under way.
         """
-        wake = 0.0 if awake else self.wakes.p90
-        service = 0.0 if not rounds else self.services.mean
-        if wake is None and service is None:
-            return UNKNOWN
-        still = max(0.0, (UNKNOWN if wake is None else wake) - waking_for)
+        wake, service = self.wakes.p90, self.services.mean
+        if not awake:
+            still = UNKNOWN if wake is None else max(0.0, wake - waking_for)
+        else:
+            still = UNKNOWN if rounds and service is None else 0.0
         return min(LONGEST, max(1.0, still + rounds * (service or 0.0)))

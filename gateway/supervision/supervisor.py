@@ -171,12 +171,12 @@ class Supervisor(Sight):
 
     def tell(self, event: e.Event) -> None:
         """Hand an event to the machine and see to its commands. Raises what the machine raises."""
-        self._see_to(self._machine.handle(event), event)
+        commands = self._machine.handle(event)
+        self._account_for_room(event)
+        self._see_to(commands, event)
 
     def _see_to(self, commands: list[Command], event: e.Event) -> None:
         self._waking.heard(event, self.phase)
-        if self.phase is not self._phase_seen or type(event) in (e.SeenStopped, e.Stopped):
-            self._account_for_room(event)
         if self.phase is not WAKING:
             self._performer.give_up_probe()
         self._perform(commands)
@@ -303,7 +303,7 @@ class Supervisor(Sight):
         """Before anything is asked for: what the engine had is free, or it has taken some without asking."""
         if self._machine.at_rest and isinstance(event, e.Stopped | e.SeenStopped):
             self._room.rested(self.name)
-        elif self.phase is WAKING and isinstance(event, e.SeenRunning):
+        elif self.phase is WAKING is not self._phase_seen and isinstance(event, e.SeenRunning):
             self._room.occupied(self.name)
 
     def _phase_changed(self, event: e.Event) -> None:

@@ -88,7 +88,8 @@ def test_all_engines_are_shown(control: httpx.Client) -> None:
     assert shown[0].pop("in_phase_for") >= 0
     assert shown[0] == {
         "name": "whisper", "hosts": ["whisper.test"], "phase": "asleep", "uptime": None, "serving": 0, "waiting": 0,
-        "idle_in": None, "failure": None,
+        "concurrency": None, "idle_in": None, "warm": False, "failure": None, "failures": 0, "retry_in": None,
+        "wake_time": {"mean": None, "p90": None},
     }  # fmt: skip
 
 

@@ -123,7 +123,7 @@ class Story:
 
 def state(machine: EngineMachine) -> dict[str, Any]:
     """Everything that a machine remembers."""
-    return {name: remembered(getattr(machine, name)) for name in Engine.__slots__}
+    return {name: remembered(getattr(machine, name)) for name in Engine.__slots__ if name != "_seats"}
 
 
 def remembered(value: Any) -> Any:

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.errors import IllegalEvent
 from gateway.lifecycle import events as e
+from gateway.lifecycle.commands import Admit
 from gateway.lifecycle.phases import ASLEEP, FAILED, NEXT, QUEUED, READY, STOPPING, WAKING, Phase
 from gateway.lifecycle.policy import Policy
 from tests.unit.lifecycle import story
@@ -155,6 +156,19 @@ def test_every_request_may_leave_in_every_phase(phase: Phase) -> None:
         assert not machine.waiting
         assert not machine.serving
         assert not machine.quiet
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_the_short_form_of_an_arrival_does_what_the_long_one_would_or_nothing(phase: Phase) -> None:
+    for situation in SITUATIONS[phase]:
+        short, long = situation(), situation()
+        before = state(short.machine)
+        if short.machine.admit_at_once(50):
+            assert long.arrives(50) == [Admit(50)]
+            assert state(short.machine) == state(long.machine)
+        else:
+            assert state(short.machine) == before
+            assert Admit(50) not in long.arrives(50)
 
 
 def test_a_story_remembers_all_that_a_machine_remembers() -> None:

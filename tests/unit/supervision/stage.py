@@ -14,7 +14,7 @@ from gateway.lifecycle.phases import ASLEEP, READY, Phase
 from gateway.runtimes.base import Address, Observation, Running
 from gateway.runtimes.hints import Hints
 from gateway.runtimes.memory import MemoryRuntime
-from gateway.supervision.admission import Lease
+from gateway.supervision.admission import PLAIN, Lease, Visit
 from gateway.supervision.supervisor import Supervisor
 from tests.fixtures.clock import FakeClock
 
@@ -112,7 +112,10 @@ class FragileRuntime(MemoryRuntime):
 
 
 class Stage:
-    """The engine whisper: 900 s idle, 60 s to start, unless a test says otherwise."""
+    """The engine whisper: 900 s idle, 60 s to start, and no chance in it, unless a test says otherwise.
+
+    What a supervisor is given beside its engine's settings: `room`, `budgeted`, `jitter`.
+    """
 
     def __init__(
         self,
@@ -125,12 +128,12 @@ class Stage:
         self.clock = clock or FakeClock()
         self.runtime = runtime or FragileRuntime(ADDRESS, clock=self.clock)
         self.probe = ScriptedProbe()
+        given = {name: settings.pop(name) for name in ("room", "budgeted", "jitter") if name in settings}
         words = {"idle_after": 900, "start_timeout": 60, **settings}
         target = ProcessTarget(command=("engine",))
         spec = EngineSpec(hosts=(f"{name}.test",), process=target, port=8000, **words)
-        self.engine = Supervisor(
-            name, spec, self.runtime, self.probe, self.clock, announce=announce, jitter=lambda: 1.0
-        )
+        given = {"announce": announce, "jitter": lambda: 1.0, **given}
+        self.engine = Supervisor(name, spec, self.runtime, self.probe, self.clock, **given)
 
     @property
     def phase(self) -> Phase:
@@ -181,16 +184,16 @@ async def supervised(*stages: Stage) -> AsyncIterator[None]:
 class Visitor:
     """A request in a task of its own: waits for its lease, then holds it until it is told to leave."""
 
-    def __init__(self, stage: Stage, group: asyncio.TaskGroup) -> None:
+    def __init__(self, stage: Stage, group: asyncio.TaskGroup, visit: Visit = PLAIN) -> None:
         self.lease: Lease | None = None
         self.error: BaseException | None = None
         self._may_leave = asyncio.Event()
         self._decided = asyncio.Event()
-        self.task = group.create_task(self._visit(stage))
+        self.task = group.create_task(self._visit(stage, visit))
 
-    async def _visit(self, stage: Stage) -> None:
+    async def _visit(self, stage: Stage, visit: Visit) -> None:
         try:
-            async with stage.engine.admitted() as self.lease:
+            async with stage.engine.admitted(visit) as self.lease:
                 self._decided.set()
                 await self._may_leave.wait()
         except Exception as error:
