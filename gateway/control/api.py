@@ -154,8 +154,8 @@ def _caller(request: Request) -> Caller:
 def _require_admin(request: Request) -> None:
     if not _caller(request).admin:
         raise Forbidden(
-            "Waking engines, putting them to sleep, reading logs and queues, and reloading the configuration takes an API "
-            "key made with --admin, or a user who is listed in gateway.admins."
+            "Waking engines, putting them to sleep, reading logs and queues, and reloading the configuration takes "
+            "an API key made with --admin, or a user who is listed in gateway.admins."
         )
 
 
