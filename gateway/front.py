@@ -45,7 +45,7 @@ def front(
     settings = config.gateway
     control = control_app(fleet, settings.portal, metrics.page, reload)
     log_all = settings.log.requests == "all"
-    at_portal: Any = Portal(control, access.peers, access.ask, log_all=log_all)
+    at_portal: Any = Portal(control, access.peers, access.ask, log_all=log_all, announce=announce)
     if settings.access == "everybody" and not settings.listen.is_loopback:
         at_portal = NearbyOnly(at_portal, access.peers)
     routes = Routes((host, engine) for engine in fleet.all for host in engine.spec.hosts)

@@ -32,7 +32,7 @@ MAY_IMPORT = {
         *("runtimes", "supervision"),
     },
     "metrics": {"errors", "announcements", "config", "lifecycle", "spool", "supervision"},
-    "control": {"errors", "callers", "refusals", "config", "lifecycle", "supervision", "proxy"},
+    "control": {"errors", "callers", "announcements", "refusals", "config", "lifecycle", "supervision", "proxy"},
     "reloading": {"errors", "announcements", "config", "auth", "supervision"},
     "front": {"announcements", "config", "supervision", "auth", "spool", "proxy", "metrics", "control"},
     "app": {

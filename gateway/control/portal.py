@@ -11,6 +11,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.announcements import Announcements
 from gateway.callers import Caller, Peer, Peers
 from gateway.control.guard import refuse
 from gateway.errors import GatewayError
@@ -24,11 +25,20 @@ PUBLIC = frozenset({"/healthz", "/readyz"})
 class Portal:
     """Asks who is calling, refuses those who are not let in, and says it to `app` in `scope["gateway.caller"]`."""
 
-    def __init__(self, app: ASGIApp, peers: Peers, door: Callable[[Scope, Peer], Caller], *, log_all: bool) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        peers: Peers,
+        door: Callable[[Scope, Peer], Caller],
+        *,
+        log_all: bool,
+        announce: Announcements,
+    ) -> None:
         self._app = app
         self._peers = peers
         self._door = door
         self._log_all = log_all
+        self._announce = announce
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -48,6 +58,7 @@ class Portal:
                 record.caller = self._door(scope, record.peer)
             except GatewayError as error:
                 record.refused(error)
+                self._announce.tell(record.ended())
                 await refuse(error, scope, send)
                 return
         await self._app(scope, receive, send)

@@ -64,7 +64,8 @@ PHASE_CHANGES = Metric(
 REQUESTS = Metric(
     "requests", "counter",
     "Requests to engines' hostnames that are over. `status`: of the answer; `none` if there was none, because the "
-    "client left. `engine` is empty if it was refused before its engine was known, or was no valid request at all.",
+    "client left. `engine` is empty for what never got to one: unknown hostnames, strangers (at the portal, too), "
+    "rubbish.",
     ("engine", "status"),
 )  # fmt: skip
 REQUEST_TIME = Metric(

@@ -102,8 +102,11 @@ def test_leases_and_waiting_requests_are_shown_while_they_last(open_to_all: Gate
 # who is shown it
 
 
-def test_strangers_are_asked_for_a_key(own: Gateway) -> None:
+def test_strangers_are_asked_for_a_key_and_counted(own: Gateway) -> None:
     assert through_portal(own).status_code == 401
+    assert through_portal(own, "wg_wrong").status_code == 401
+    shown = samples(own)
+    assert (shown["refusals_total", "key_missing", ""], shown["refusals_total", "invalid_api_key", ""]) == (1, 1)
 
 
 @pytest.mark.parametrize(
