@@ -12,6 +12,42 @@ import asyncio
 _BUFFER = memoryview(bytearray(256 * 1024))
 
 
+class Shares:
+    """How much of a body may wait in memory wherever it passes through. The more bodies, the less of each.
+
+    each: bytes. buffer: what is read into, and so the most that can come at once.
+    """
+
+    MOST, LEAST = 256 * 1024, 16 * 1024
+    TOTAL = 8 * 1024 * 1024
+    """Bytes for all of them, as long as that leaves the least to each."""
+
+    def __init__(self) -> None:
+        self._bodies = 0
+        self.each = self.MOST
+        self.buffer = _BUFFER
+
+    def join(self) -> None:
+        """One more body is on its way."""
+        self._bodies += 1
+        self._divide()
+
+    def leave(self) -> None:
+        """One of them is through."""
+        self._bodies -= 1
+        self._divide()
+
+    def _divide(self) -> None:
+        each = min(self.MOST, max(self.LEAST, self.TOTAL // max(1, self._bodies) // 4096 * 4096))
+        if each != self.each:
+            self.each = each
+            self.buffer = _BUFFER[:each]
+
+
+shares = Shares()
+"""Of the whole process, like the buffer."""
+
+
 class Stream(asyncio.BufferedProtocol):
     """A protocol whose `data_received` gets a view that is good only until it returns.
 
@@ -23,7 +59,7 @@ class Stream(asyncio.BufferedProtocol):
         self.write_blocked: asyncio.Future[None] | None = None
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the name is asyncio's
-        return _BUFFER
+        return shares.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         self.data_received(_BUFFER[:nbytes])

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "logs": {"config"},
     "server": {"errors", "stream", "refusals"},
     "lifecycle": {"errors", "config"},
-    "spool": {"errors"},
+    "spool": {"errors", "stream"},
     "runtimes": {"errors", "clock", "config"},
     "supervision": {"errors", "clock", "announcements", "config", "lifecycle", "runtimes"},
     "auth": {"errors", "clock", "config", "callers"},

@@ -13,6 +13,7 @@ from gateway.proxy.headers import answer_headers, answer_trailers, has_body, req
 from gateway.proxy.pool import Pool
 from gateway.proxy.upstream import Answer, Broke, Upstream
 from gateway.runtimes.base import Address
+from gateway.stream import shares
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -164,6 +165,7 @@ async def _send_body(call: Call, upstream: Upstream, answer_timeout: float) -> N
             upstream.writelines([b"%x\r\n" % len(data), data, b"\r\n"])
         elif data:
             upstream.write(data)
+        upstream.hold_back_at(shares.each)
         if upstream.write_blocked is not None:
             await upstream.writable_within(answer_timeout)
         if not upstream.usable:

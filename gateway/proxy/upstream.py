@@ -76,6 +76,7 @@ class Upstream(Stream):
         self._idle = True
         self._lost = False
         self._paused = False
+        self._high_water = HIGH_WATER
         self._method = "GET"
         self._timer: asyncio.TimerHandle | None = None
         self._body: deque[bytes] = deque()
@@ -237,6 +238,12 @@ class Upstream(Stream):
         self._reset()
         self._idle = False
         self._method = method
+
+    def hold_back_at(self, size: int) -> None:
+        """More than so many bytes that the engine has not taken hold the writer back."""
+        if size != self._high_water and not self._lost:
+            self._high_water = size
+            self._transport.set_write_buffer_limits(high=size)
 
     def write(self, data: bytes) -> None:
         if not self._lost:

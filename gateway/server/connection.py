@@ -26,6 +26,7 @@ from gateway.server.limits import (
 from gateway.server.outgoing import Outgoing
 from gateway.server.scope import Scopes
 from gateway.server.sweeper import Sweeper, peer_has_gone
+from gateway.stream import shares
 
 if TYPE_CHECKING:
     from uvicorn import Config
@@ -152,7 +153,7 @@ class Connection(Outgoing):
             self._transport.pause_reading()
 
     def _resume(self) -> None:
-        if self._paused and not self._closing and len(self._queue) < MOST_PIPELINED and self._held() < HIGH_WATER:
+        if self._paused and not self._closing and len(self._queue) < MOST_PIPELINED and self._held() < shares.each:
             self._paused = False
             self._last_read = self.loop.time()
             self._transport.resume_reading()
@@ -212,7 +213,7 @@ class Connection(Outgoing):
         arriving = self._arriving
         if self._head_bytes > self._limits.head and (self._in_head or arriving is not None):
             self._refuse(HeadTooLarge(_HEAD_TEXT.format(self._limits.head)))
-        elif (arriving is not None or self._queue) and self._held() > HIGH_WATER:
+        elif (arriving is not None or self._queue) and self._held() > shares.each:
             self._pause()
 
     def _tunnel(self, exchange: Exchange, data: bytes) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TypeVar
 
+_AT_ONCE: int | None = getattr(os, "RWF_NOWAIT", None)
 MOST_PARTS = 512
 """Parts that one system call takes; IOV_MAX is 1024 or more everywhere."""
 
@@ -42,7 +43,20 @@ class SpoolFile:
 
     async def read(self, size: int, at: int) -> bytes:
         """What is there, at most so many bytes. Raises OSError and FileClosed."""
+        if (found := self._at_hand(size, at)) is not None:
+            return found
         return await self._loop.run_in_executor(self._threads, self._use, _read, size, at)
+
+    def _at_hand(self, size: int, at: int) -> bytes | None:
+        """Likewise, if the system has it in memory: that needs no thread."""
+        if _AT_ONCE is None or self._closing:  # nobody else closes it: that is done on the event loop
+            return None
+        buffer = bytearray(size)
+        try:
+            count = os.preadv(self._descriptor, [buffer], at, _AT_ONCE)
+        except OSError:  # it is not, or this file system cannot tell
+            return None
+        return bytes(memoryview(buffer)[:count]) if count else None
 
     def close(self) -> None:
         """Free the disk as soon as no thread is at work on it any more."""

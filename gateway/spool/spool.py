@@ -23,11 +23,10 @@ from gateway.errors import GatewayError, SpoolFull
 from gateway.spool.file import FileClosed, SpoolFile
 from gateway.spool.folder import SpoolFolder
 from gateway.spool.quota import Quota
+from gateway.stream import shares
 
 MEMORY = 64 * 1024
 """Bytes of a body that stay in memory."""
-PIECE = 256 * 1024
-"""Most bytes that are read at once."""
 SMALL = 4 * 1024
 """Parts smaller than this are joined: each has a cost of its own, and a client may send its body byte by byte."""
 PATIENCE = 45.0
@@ -259,7 +258,7 @@ class Spool:
         """Empty if the file was closed meanwhile."""
         assert self._file is not None, "a reader was let fall behind what is kept"
         try:
-            data = await self._file.read(min(PIECE, self._on_disk - at), at)
+            data = await self._file.read(min(shares.each, self._on_disk - at), at)
         except FileClosed:
             return b""
         except OSError as error:
@@ -273,7 +272,8 @@ class Spool:
         assert at >= begin, "a reader was let fall behind what is kept"
         for part in self._parts:
             if at < begin + len(part):
-                return part if at == begin and len(part) <= PIECE else part[at - begin : at - begin + PIECE]
+                most = shares.each
+                return part if at == begin and len(part) <= most else part[at - begin : at - begin + most]
             begin += len(part)
         raise AssertionError("the parts do not add up to the size")
 

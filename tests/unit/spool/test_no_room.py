@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 from gateway.errors import SpoolFull
 from gateway.spool.folder import SpoolFolder
 from gateway.spool.quota import Quota
-from gateway.spool.spool import MEMORY, PIECE, Spool
+from gateway.spool.spool import MEMORY, Spool
+from gateway.stream import Shares
 from tests.unit.spool.bodies import MIB, PATIENCE, body, fill, pieces, read, read_all, settled, spool_in, until_free
 from tests.unit.spool.conftest import SMALL_DISK
 
@@ -59,7 +60,7 @@ async def test_a_pipe_holds_no_more_than_its_window(folder: SpoolFolder) -> None
         writing = tasks.create_task(fill(spool, data, 50_000))
         seen = await read(reader, 1)
         assert await is_held_back(writing)
-        assert spool.in_memory <= MEMORY + PIECE
+        assert spool.in_memory <= MEMORY + Shares.MOST
         assert seen + await read_all(reader) == data
 
 
@@ -127,7 +128,7 @@ async def test_settling_in_the_middle_of_a_write_loses_nothing(folder: SpoolFold
     data = body(2 * MIB)
     async with spool_in(folder) as spool, asyncio.TaskGroup() as tasks:
         reading = tasks.create_task(read_all(spool.reader()))
-        tasks.create_task(fill(spool, data, PIECE))
+        tasks.create_task(fill(spool, data, Shares.MOST))
         for _ in range(turns):
             await asyncio.sleep(0.0002 if turns > 6 else 0)
         spool.settle()

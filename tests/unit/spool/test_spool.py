@@ -11,7 +11,8 @@ import pytest
 from gateway.errors import BadRequestFraming, GatewayError
 from gateway.spool.folder import SpoolFolder
 from gateway.spool.quota import Quota
-from gateway.spool.spool import MEMORY, PIECE, SMALL, Spool
+from gateway.spool.spool import MEMORY, SMALL, Spool
+from gateway.stream import Shares
 from tests.unit.spool.bodies import MIB, body, fill, open_files, read, read_all, settled, spool_in, until_free
 
 pytestmark = pytest.mark.anyio
@@ -89,7 +90,7 @@ async def test_one_message_is_never_larger_than_a_piece(folder: SpoolFolder) -> 
         tasks.create_task(fill(spool, body(3 * MIB), 3 * MIB))
         reader = spool.reader()
         while (message := await reader.receive())["more_body"]:
-            assert len(message["body"]) <= PIECE
+            assert len(message["body"]) <= Shares.MOST
 
 
 async def test_trailers_come_with_the_last_message(folder: SpoolFolder) -> None:
@@ -215,9 +216,12 @@ async def test_a_file_that_cannot_be_read_back_is_our_failure(
     def broken(*_: object) -> bytes:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(os, "pread", broken)
+    monkeypatch.setattr(os, "preadv", broken)
+    data = body(MIB)
     async with spool_in(folder) as spool:
-        await fill(spool, body(MIB))
+        await fill(spool, data)
+        assert await read_all(spool.reader()) == data, "what cannot be had at once is read in a thread"
+        monkeypatch.setattr(os, "pread", broken)
         with pytest.raises(GatewayError, match="read the request's body back") as caught:
             await spool.reader().receive()
         assert caught.value.status == 500

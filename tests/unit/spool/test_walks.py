@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from gateway.spool.folder import SpoolFolder
 from gateway.spool.quota import Quota
-from gateway.spool.spool import MEMORY, PIECE, Reader, Spool
+from gateway.spool.spool import MEMORY, Reader, Spool
+from gateway.stream import Shares
 from tests.unit.spool.bodies import PATIENCE, body, until_free
 
 BODY = body(1024 * 1024)
-SIZES = st.sampled_from([1, 5_000, 30_000, MEMORY, MEMORY + 1, PIECE])
+SIZES = st.sampled_from([1, 5_000, 30_000, MEMORY, MEMORY + 1, Shares.MOST])
 STEPS = st.one_of(
     st.tuples(st.just("append"), SIZES),
     st.tuples(st.just("cancel an append"), SIZES),
