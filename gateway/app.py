@@ -26,7 +26,10 @@ from gateway.runtimes import Runtimes
 from gateway.runtimes.base import Runtime
 from gateway.spool.spools import Spools
 from gateway.supervision.fleet import Changes, Fleet
+from gateway.supervision.housekeeping import Housekeeping
 from gateway.supervision.readiness import Probe
+from gateway.supervision.room import Room
+from gateway.supervision.steward import Steward
 from gateway.supervision.supervisor import Supervisor
 
 RuntimeFor = Callable[[str, EngineSpec], Runtime]
@@ -42,22 +45,37 @@ class App:
     """
 
     def __init__(
-        self, config: Config, fleet: Fleet, pool: Pool, access: Access, announce: Announcements | None = None
+        self,
+        config: Config,
+        fleet: Fleet,
+        pool: Pool,
+        access: Access,
+        *,
+        housekeeping: Housekeeping,
+        announce: Announcements,
     ) -> None:
         self.config = config
-        self.announce = announce or Announcements()
+        self.announce = announce
         self.fleet = fleet
         self.admin: tuple[str, int] | None = None
         self.reloader: Reloader | None = None
         self._pool = pool
         self._access = access
+        self._housekeeping = housekeeping
         spool = config.gateway.spool
         self.spools = Spools(config.gateway.spool_folder, per_request=spool.per_request, total=spool.total)
-        self._metrics = Metrics(self.announce, fleet, lambda: self.config.budget, spool=self.spools.quota)
+        self._metrics = Metrics(
+            self.announce,
+            fleet,
+            lambda: self.config.budget,
+            spool=self.spools.quota,
+            measured=lambda engine: engine.measured,
+        )
         self._front = self._joined()
 
     def apply(self, config: Config) -> Changes:
         """Go by this configuration from the next request on. It must have the same `reloading.FIXED` settings."""
+        self._housekeeping.change(config)
         changes = self.fleet.apply(config.engines)
         self._access.change(config.gateway)
         self.spools.resize(per_request=config.gateway.spool.per_request, total=config.gateway.spool.total)
@@ -118,6 +136,7 @@ class App:
             stack.callback(self.spools.folder.close)
             await stack.enter_async_context(self._access.running())
             await stack.enter_async_context(self.fleet.running())
+            await stack.enter_async_context(self._housekeeping.running())
             _log.info("gateway.started", engines=len(self.fleet.all))
             if self.config.gateway.access == "everybody":
                 _log.warning("gateway.asks_nobody", reason="gateway.access is everybody: nobody needs a key")
@@ -134,15 +153,26 @@ class App:
 class Hiring:
     """Makes supervisors, with all that they need."""
 
-    def __init__(self, runtime_for: RuntimeFor, pool: Pool, clock: Clock | None, announce: Announcements) -> None:
+    def __init__(
+        self, runtime_for: RuntimeFor, pool: Pool, clock: Clock | None, announce: Announcements, steward: Steward
+    ) -> None:
+        self._steward = steward
         self._runtime_for = runtime_for
         self._pool = pool
         self._announce = announce
         self._clock = clock
 
     def supervisor(self, name: str, spec: EngineSpec) -> Supervisor:
-        runtime = self._runtime_for(name, spec)
-        return Supervisor(name, spec, runtime, self.probe(spec), self._clock, announce=self._announce)
+        runtime, probe, announce = self._runtime_for(name, spec), self.probe(spec), self._announce
+
+        def make(room: Room) -> Supervisor:
+            budgeted = self.budgeted(spec)
+            return Supervisor(name, spec, runtime, probe, self._clock, announce=announce, room=room, budgeted=budgeted)
+
+        return self._steward.seated(make)
+
+    def budgeted(self, spec: EngineSpec) -> bool:
+        return self._steward.counts(spec.needs)
 
     def probe(self, spec: EngineSpec) -> Probe:
         return probe_of(self._pool, spec.ready.path, spec.hosts[0])
@@ -161,6 +191,7 @@ def create_app(
     runtime_for = runtime_for or Runtimes(config.gateway.state_dir).runtime_for
     announce = Announcements()
     pool = Pool(head_limit=config.gateway.head_limit)
-    hiring = Hiring(runtime_for, pool, clock, announce)
-    supervisors = {name: hiring.supervisor(name, spec) for name, spec in config.engines.items()}
-    return App(config, Fleet(supervisors, hiring), pool, Access(config.gateway, clock), announce)
+    housekeeping = Housekeeping(lambda: fleet, config, clock, announce)
+    hiring = Hiring(runtime_for, pool, clock, announce, housekeeping.steward)
+    fleet = Fleet({name: hiring.supervisor(name, spec) for name, spec in config.engines.items()}, hiring)
+    return App(config, fleet, pool, Access(config.gateway, clock), housekeeping=housekeeping, announce=announce)

@@ -14,7 +14,7 @@ def engine_view(engine: Supervisor) -> dict[str, Any]:
     program was started. serving, waiting: requests. concurrency: how many are served at once, null for any number.
     idle_in: until an idle engine is put to sleep. warm: it is kept awake by the clock. failure: why it failed last.
     failures: how often in a row. retry_in: until it is tried again. wake_time: what its wakes take, on average and for
-    nine in ten.
+    nine in ten. memory, memory_peak: bytes that it takes, and took at most in its last run, if it was measured.
     """
     wakes = engine.learned.wakes
     return {
@@ -32,6 +32,8 @@ def engine_view(engine: Supervisor) -> dict[str, Any]:
         "failures": engine.failures,
         "retry_in": _seconds(engine.retry_in),
         "wake_time": {"mean": _seconds(wakes.mean), "p90": _seconds(wakes.p90)},
+        "memory": engine.measured.now if engine.measured and engine.uptime is not None else None,
+        "memory_peak": engine.measured.peak if engine.measured else None,
     }
 
 

@@ -24,6 +24,7 @@ class Hiring(Protocol):
 
     def supervisor(self, name: str, spec: EngineSpec) -> Supervisor: ...
     def probe(self, spec: EngineSpec) -> Probe: ...
+    def budgeted(self, spec: EngineSpec) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +100,11 @@ class Fleet:
         hired = {
             name: hiring.supervisor(name, specs[name]) for name in [*added, *replaced]
         }  # before anything is changed
-        for name in changed:
-            if name not in replaced:
-                self._posts[name].supervisor.reconfigure(specs[name], hiring.probe(specs[name]))
+        for name in before.keys() - {*removed, *replaced}:
+            engine, spec = self._posts[name].supervisor, specs[name]
+            budgeted = hiring.budgeted(spec)  # the budget may have changed for an engine that has not
+            if name in changed or budgeted is not engine.budgeted:
+                engine.reconfigure(spec, hiring.probe(spec), budgeted=budgeted)
         for name in [*removed, *replaced]:
             self._retire(self._posts[name], "removed" if name in removed else "changed")
         for name, supervisor in hired.items():

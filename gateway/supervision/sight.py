@@ -15,6 +15,7 @@ from gateway.supervision.alarm import Alarm
 from gateway.supervision.learned import Learned
 from gateway.supervision.performer import Performer
 from gateway.supervision.spells import Spells
+from gateway.supervision.usage import Measured
 
 
 class Waiter(NamedTuple):
@@ -34,11 +35,12 @@ class Place(NamedTuple):
 
 
 class Sight:
-    """A supervisor, to look at. learned: how long wakes and services take."""
+    """A supervisor, to look at. learned: how long wakes and services take. measured: what it takes, or took last."""
 
     name: str
     spec: EngineSpec
     learned: Learned
+    measured: Measured | None
     _machine: EngineMachine
     _clock: Clock
     _performer: Performer
@@ -99,6 +101,11 @@ class Sight:
     def retry_in(self) -> float | None:
         """Seconds until an engine that has failed is tried again; None while it need not rest."""
         return self._alarm.due_in if self.phase is FAILED and self._alarm.why is AlarmKind.REST else None
+
+    @property
+    def instance(self) -> str | None:
+        """The run of its program that is known of."""
+        return self._machine.instance
 
     @property
     def at_rest(self) -> bool:

@@ -39,6 +39,8 @@ class Engine(Protocol):
     @property
     def looked(self) -> asyncio.Event: ...
     @property
+    def held_back(self) -> bool: ...
+    @property
     def phase(self) -> Phase: ...
     @property
     def at_rest(self) -> bool: ...
@@ -169,8 +171,7 @@ class Steward:
 
     def _decision(self) -> Decision:
         seated = self._seated()
-        present = {engine.name for engine, _ in seated if engine.looked.is_set()}
-        tenants = [self._tenant(engine, seat, present) for engine, seat in seated]
+        tenants = [self._tenant(engine, seat) for engine, seat in seated]
         asks = [Ask(seat.key, _needs(engine.spec.needs), seat.politely) for engine, seat in self._asking()]
         decision = self._budget.decide(self._clock.monotonic(), filter(None, tenants), asks)
         self._next_turn = decision.again_at
@@ -181,18 +182,17 @@ class Steward:
         asking = [(seat.number, engine, seat) for engine, seat in self._seated() if seat.number is not None]
         return [(engine, seat) for _, engine, seat in sorted(asking, key=itemgetter(0)) if engine.phase is QUEUED]
 
-    def _tenant(self, engine: Engine, seat: Seat, present: set[str]) -> Tenant | None:
+    def _tenant(self, engine: Engine, seat: Seat) -> Tenant | None:
         """How the engine stands; None if it takes no room.
 
-        present: names of engines that have been looked at. One that has not may run, unless it only waits to take the
-        place of an earlier one of its name.
+        One that nobody has looked at may run, unless it waits to take the place of an earlier one, which counts itself.
         """
         if engine.phase is QUEUED:
             seat.since = None
             return None
         seat.number = None  # it does not wait any more, however that came
         stay = _stay(engine)
-        if stay is None and not engine.looked.is_set() and engine.name not in present:
+        if stay is None and not engine.looked.is_set() and not engine.held_back:
             stay = Stay.BEGINNING
         if stay is None:
             seat.since = None

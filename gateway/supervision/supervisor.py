@@ -73,6 +73,7 @@ class Supervisor(Sight):
         self.spec = spec
         self.runtime = runtime
         self.learned = Learned()
+        self.measured = None
         self._machine = EngineMachine(name, policy_of(spec, budgeted=budgeted))
         self._clock = clock or SystemClock()
         self._announce = announce or Announcements()
@@ -195,6 +196,16 @@ class Supervisor(Sight):
         """Before `run`: who comes has to wait until `let_begin`, in the same order and with the same limits."""
         self._held_back = HeldBack(self._room)
         self._settle()
+
+    @property
+    def held_back(self) -> bool:
+        """Whether it may not begin yet."""
+        return self._held_back is not None
+
+    @property
+    def budgeted(self) -> bool:
+        """Whether it has to ask for room before it starts."""
+        return self._budgeted
 
     def let_begin(self) -> None:
         """What was in its way is gone."""

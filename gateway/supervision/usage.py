@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
-from weakref import WeakKeyDictionary
 
 import structlog
 
@@ -53,6 +52,8 @@ class Engine(Protocol):
     spec: EngineSpec
     runtime: Runtime
 
+    measured: Measured | None
+
     @property
     def phase(self) -> Phase: ...
     @property
@@ -60,7 +61,7 @@ class Engine(Protocol):
 
 
 class Measuring:
-    """One for all engines. engines: those to be measured, as of now."""
+    """One for all engines, whose `measured` it alone writes. engines: those to be measured, as of now."""
 
     def __init__(
         self,
@@ -71,13 +72,8 @@ class Measuring:
         self._engines = engines
         self._clock = clock or SystemClock()
         self._announce = announce or Announcements()
-        self._measured: WeakKeyDictionary[Engine, Measured] = WeakKeyDictionary()
         self._measuring: set[Engine] = set()
         self._log = structlog.get_logger()
-
-    def of(self, engine: Engine) -> Measured | None:
-        """What the engine's present run takes, or what its last one took; None if it was never measured."""
-        return self._measured.get(engine)
 
     async def run(self) -> None:
         """Measure for ever. Cancel to end. A runtime that does not answer delays no other engine's measurement."""
@@ -103,9 +99,9 @@ class Measuring:
             self._measuring.discard(engine)
 
     def _note(self, engine: Engine, instance: str, usage: Usage) -> None:
-        measured = self._measured.get(engine)
+        measured = engine.measured
         if measured is None or measured.instance != instance:
-            measured = self._measured[engine] = Measured(instance, self._clock.monotonic())
+            measured = engine.measured = Measured(instance, self._clock.monotonic())
         measured.now = usage.memory
         measured.peak = max(measured.peak, usage.memory)
         self._judge(engine, measured)

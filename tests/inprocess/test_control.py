@@ -90,6 +90,7 @@ def test_all_engines_are_shown(control: httpx.Client) -> None:
         "name": "whisper", "hosts": ["whisper.test"], "phase": "asleep", "uptime": None, "serving": 0, "waiting": 0,
         "concurrency": None, "idle_in": None, "warm": False, "failure": None, "failures": 0, "retry_in": None,
         "wake_time": {"mean": None, "p90": None},
+        "memory": None, "memory_peak": None,
     }  # fmt: skip
 
 

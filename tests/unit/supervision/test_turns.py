@@ -203,7 +203,7 @@ async def test_a_mistake_with_one_engine_keeps_no_other_from_its_room(monkeypatc
 
         def broken(event: Event) -> None:
             if isinstance(event, RoomGranted):
-                raise RuntimeError("a mistake of ours")
+                raise TypeError("a mistake of ours")
             tell(event)
 
         monkeypatch.setattr(house["a"].engine, "tell", broken)

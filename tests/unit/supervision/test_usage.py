@@ -15,7 +15,7 @@ from gateway.config.schema import EngineSpec
 from gateway.lifecycle.phases import ASLEEP, READY
 from gateway.runtimes.base import Address, Usage
 from gateway.runtimes.memory import MemoryRuntime
-from gateway.supervision.usage import LONG_ENOUGH, SAMPLE_SECONDS, Measuring
+from gateway.supervision.usage import LONG_ENOUGH, SAMPLE_SECONDS, Measured, Measuring
 from tests.fixtures.clock import FakeClock
 from tests.unit.supervision.stage import calm
 
@@ -46,6 +46,7 @@ class Engine:
         self.runtime.start_by_hand()
         self.phase = READY
         self.instance: str | None = "one"
+        self.measured: Measured | None = None
 
 
 class Stage:
@@ -83,7 +84,7 @@ async def test_the_peak_of_a_run_is_kept() -> None:
         for memory in (100, 300, 200):
             engine.runtime.memory = memory
             await stage.passes()
-        seen = stage.measuring.of(engine)
+        seen = engine.measured
     assert seen is not None
     assert (seen.now, seen.peak) == (200, 300)
 
@@ -95,7 +96,7 @@ async def test_the_next_run_has_a_peak_of_its_own() -> None:
         await stage.passes()
         engine.instance, engine.runtime.memory = "two", 100
         await stage.passes()
-        seen = stage.measuring.of(engine)
+        seen = engine.measured
     assert seen is not None
     assert (seen.instance, seen.peak) == ("two", 100)
 
@@ -105,7 +106,7 @@ async def test_who_is_not_ready_is_not_asked() -> None:
     engine.phase = ASLEEP
     async with measured(engine) as stage:
         await stage.passes(60)
-        assert stage.measuring.of(engine) is None
+        assert engine.measured is None
     assert engine.runtime.calls == []
 
 
@@ -153,7 +154,7 @@ async def test_a_runtime_that_hangs_delays_no_other_measurement_and_is_not_asked
     hangs.runtime.answers.clear()
     async with measured(hangs, well) as stage:
         await stage.passes(30)
-        seen = stage.measuring.of(well)
+        seen = well.measured
         assert seen is not None
         assert seen.now == 7
         assert hangs.runtime.calls == []
@@ -166,11 +167,11 @@ async def test_an_answer_about_a_run_that_is_over_says_nothing_about_the_next() 
     engine = Engine()
     engine.runtime.memory = 300
     engine.runtime.answers.clear()
-    async with measured(engine) as stage:
+    async with measured(engine):
         engine.instance = "two"
         engine.runtime.answers.set()
         await calm()
-        assert stage.measuring.of(engine) is None
+        assert engine.measured is None
 
 
 @pytest.mark.parametrize("breaks", [lambda e: setattr(e.runtime, "available", False), lambda e: delattr(e, "spec")])
@@ -182,6 +183,6 @@ async def test_nothing_that_breaks_ends_the_measuring(breaks: Callable[[Engine],
         await stage.passes(30)
         well.runtime.memory = 9
         await stage.passes()
-        seen = stage.measuring.of(well)
+        seen = well.measured
     assert seen is not None
     assert seen.now == 9

@@ -1,0 +1,132 @@
+"""Two real containers that do not fit into the budget together, behind a real gateway."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import docker
+import httpx
+import pytest
+
+from gateway.config.sizes import parse_size
+from tests.e2e.conftest import Engine
+from tests.fixtures.process_gateway import GatewayProcess
+
+pytestmark = pytest.mark.docker
+
+TURN = 0.5
+SECONDS = 6.0
+NAMES = ("one", "two")
+
+
+class Pair:
+    """A gateway with the engines `one` and `two`, of which one at a time fits."""
+
+    def __init__(self, folder: Path, engines: dict[str, Engine], **settings: Any) -> None:
+        self.engines = engines
+        entries = {
+            name: {
+                "hosts": [f"{name}.test"],
+                "docker": {"container": engine.name},
+                "port": 8000,
+                "needs": {"memory": "3m"},
+                "stop_timeout": "5s",
+                **settings,
+            }
+            for name, engine in engines.items()
+        }
+        self.gateway = GatewayProcess(folder, entries, budget={"memory": "4m", "turn": f"{TURN:g}s"})
+
+    def get(self, name: str, path: str = "/hello") -> httpx.Response:
+        return httpx.get(self.gateway.url + path, headers={"Host": f"{name}.test"}, timeout=120)
+
+
+@pytest.fixture
+def pair(tmp_path: Path, make_engine: Callable[..., Engine], standin_image: str) -> Iterator[Pair]:
+    engines = {name: make_engine(standin_image, environment={"START_DELAY_MS": "100"}) for name in NAMES}
+    pair = Pair(tmp_path, engines)
+    pair.gateway.start()
+    yield pair
+    pair.gateway.close()
+
+
+@contextmanager
+def watched(engines: dict[str, Engine]) -> Iterator[list[tuple[str, str]]]:
+    """What happens to the containers inside the block, in order: (action, engine)."""
+    seen: list[tuple[str, str]] = []
+    by_container = {engine.name: name for name, engine in engines.items()}
+    client = docker.from_env()
+    stream = client.events(filters={"container": list(by_container), "event": ["start", "die"]}, decode=True)
+
+    def collect() -> None:
+        for event in stream:
+            seen.append((event["Action"], by_container[event["Actor"]["Attributes"]["name"]]))  # noqa: PERF401
+
+    thread = threading.Thread(target=collect)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stream.close()
+        thread.join()
+        client.close()
+
+
+def test_under_mixed_load_they_take_turns_and_every_request_is_answered(pair: Pair) -> None:
+    """Never both at once, no start more than turns allow, and nobody waits much longer than a turn of the other."""
+    begun = time.monotonic()
+    waits: list[float] = []
+    statuses: list[int] = []
+
+    def ask(name: str, number: int) -> None:
+        while time.monotonic() - begun < SECONDS:
+            asked = time.monotonic()
+            statuses.append(pair.get(name, f"/slow?ms={50 * number}").status_code)
+            waits.append(time.monotonic() - asked)
+
+    with watched(pair.engines) as seen, concurrent.futures.ThreadPoolExecutor(6) as pool:
+        for asking in [pool.submit(ask, name, number) for name in NAMES for number in range(1, 4)]:
+            asking.result()
+        took = time.monotonic() - begun
+    assert set(statuses) == {200}
+    running: set[str] = set()
+    for action, name in seen:
+        if action == "die":
+            running.discard(name)
+        else:
+            assert not running, f"{name} is started beside {running}: {seen}"
+            running.add(name)
+    starts = [name for action, name in seen if action == "start"]
+    assert 2 <= len(starts) <= took / TURN + 2
+    assert abs(starts.count("one") - starts.count("two")) <= 1
+    assert max(waits) < 10
+    assert {line["wanted_by"] for line in pair.gateway.events("engine.makes_room")} == set(NAMES)
+
+
+def test_a_long_answer_is_not_cut_and_what_the_engine_takes_is_told(pair: Pair) -> None:
+    """It takes six times its turn. The measured need of a stand-in, some 20 MB, is more than what is said of it."""
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        long = pool.submit(pair.get, "one", f"/slow?ms={int(TURN * 6_000)}")
+        pair.gateway.until("one", serving=1)
+        other = pool.submit(pair.get, "two")
+        pair.gateway.until("two", phase="queued", waiting=1)
+        assert pair.engines["two"].status == "created"
+        assert long.result().status_code == other.result().status_code == 200
+    pair.gateway.until("one", phase="asleep", memory=None)
+    told = pair.gateway.until_logged("engine.needs_more", engine="two", resource="memory", needs="3m")
+    assert 5 * 2**20 < pair.gateway.engine("two")["memory"] <= parse_size(told["peak"])
+
+
+def test_after_a_crash_of_the_gateway_what_runs_is_counted(pair: Pair) -> None:
+    assert pair.get("one").status_code == 200
+    pair.gateway.kill()
+    pair.gateway.start()
+    with watched(pair.engines) as seen:
+        assert pair.get("two").status_code == 200
+    assert seen == [("die", "one"), ("start", "two")]
