@@ -28,15 +28,23 @@ def engine_families(fleet: Fleet) -> Iterator[Family]:
         for phase in Phase:
             phases.add_metric((engine.name, phase.value), engine.phase is phase)
     yield phases
-    yield gauge(i.LEASES, {(engine.name,): engine.serving for engine in engines})
-    yield gauge(i.QUEUED, {(engine.name,): engine.waiting for engine in engines})
-    yield gauge(i.QUEUE_BYTES, {(engine.name,): engine.waiting_bytes for engine in engines})
+    yield _summed(fleet, i.LEASES, lambda engine: engine.serving)
+    yield _summed(fleet, i.QUEUED, lambda engine: engine.waiting)
+    yield _summed(fleet, i.QUEUE_BYTES, lambda engine: engine.waiting_bytes)
     yield gauge(i.QUEUE_LIMIT, {(engine.name,): engine.spec.queue.limit for engine in engines})
     needs = gauge(i.NEEDS)
     for engine in engines:
         for resource, size in _sizes(engine.spec.needs):
             needs.add_metric((engine.name, resource), size)
     yield needs
+
+
+def _summed(fleet: Fleet, metric: i.Metric, count: Callable[[Supervisor], int]) -> Family:
+    """With those that serve on after a reload, which may have the name of one that is there."""
+    values: dict[tuple[str, ...], float] = {}
+    for engine in (*fleet.all, *fleet.leaving):
+        values[engine.name,] = values.get((engine.name,), 0) + count(engine)
+    return gauge(metric, values)
 
 
 def memory_families(fleet: Fleet, measured: Callable[[Supervisor], Measured | None]) -> Iterator[Family]:

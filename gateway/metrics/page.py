@@ -59,7 +59,8 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Family]:
         """For the registry: all but the process' own."""
         recorder = self._recorder
-        yield from recorder.families({engine.name for engine in self._fleet.all})
+        engines = (*self._fleet.all, *self._fleet.leaving)
+        yield from recorder.families(dict.fromkeys(engine.name for engine in engines))
         yield from engine_families(self._fleet)
         yield from memory_families(self._fleet, self._measured)
         yield budget_family(self._budget())

@@ -193,6 +193,22 @@ def test_a_reload_counts_and_says_whether_the_file_is_valid(shared: Watched) -> 
     shared.becomes(0, "engine_phase", engine="third", phase="asleep")
 
 
+def test_who_is_served_on_by_an_engine_that_was_changed_is_still_counted(own: Watched) -> None:
+    whole = own.config.read_text()
+    changed = yaml.safe_load(whole)
+    changed["engines"]["whisper"]["process"]["command"].append("LOG_LINES=1")
+    with RawClient(own.port) as client:
+        client.get("/sse?n=0")
+        own.becomes(1, "leases", engine="whisper")
+        own.config.write_text(yaml.safe_dump(changed))
+        own.post("/api/reload")
+        own.becomes(1, "engine_phase", engine="whisper", phase="asleep")
+        assert own.value("leases", engine="whisper") == 1
+    own.becomes(0, "leases", engine="whisper")
+    own.config.write_text(whole)
+    own.post("/api/reload")
+
+
 def test_a_gateway_that_comes_back_counts_what_it_adopts(tmp_path: Path) -> None:
     with running(tmp_path, {"whisper": {}}) as gateway:
         gateway.get("/hello")
