@@ -61,7 +61,8 @@ class Delivery:
         engine, refused = self._engine, 0
         held = self._intake.begin if self._intake is not None else _nothing
         while refused < MOST_CONNECTS:
-            async with engine.admitted(self._visit, held) as lease:
+            visit = self._visit._replace(again=True) if refused else self._visit  # who was let in keeps his place
+            async with engine.admitted(visit, held) as lease:
                 self._record.admitted(waited=lease.waited)
                 try:
                     return await self._forward(lease, pool)

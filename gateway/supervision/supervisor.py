@@ -165,7 +165,10 @@ class Supervisor(Sight):
             self._last_used = self._clock.monotonic()
         event = e.RequestLeft(ticket)
         if commands := self._machine.handle(event):
-            self._see_to(commands, event)
+            if self._machine.phase is self._phase_seen:
+                self._perform(commands)  # the idle alarm, mostly: nearly every request ends like this
+            else:
+                self._see_to(commands, event)
 
     def holds(self, ticket: int) -> bool:
         return ticket in self._machine.serving or ticket in self._machine.quiet
@@ -284,7 +287,7 @@ class Supervisor(Sight):
     def _stretched(self, seconds: float, why: AlarmKind) -> float:
         if why is AlarmKind.REST:  # engines that failed together shall not all come back together
             return seconds * self._jitter()
-        if why is AlarmKind.IDLE:
+        if why is AlarmKind.IDLE and self.spec.min_awake:
             return max(seconds, self._spells.until_ready_for(self.spec.min_awake))
         return seconds
 
