@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 import watchfiles
 
-LOOK_SECONDS = 5.0
+LOOK_SECONDS = 2.0
 """The longest time until a change is noticed."""
 CALM_MS, LONGEST_MS = 200, 2000
 """A change is told when all is quiet for so long, or else after so long: half a file is no file."""
