@@ -97,9 +97,7 @@ class Fleet:
         replaced = [name for name in changed if not is_run_alike(before[name], specs[name])]
         added = [name for name in specs if name not in before]
         removed = [name for name in before if name not in specs]
-        hired = {
-            name: hiring.supervisor(name, specs[name]) for name in [*added, *replaced]
-        }  # before anything is changed
+        hired = {name: hiring.supervisor(name, specs[name]) for name in [*added, *replaced]}  # may fail: so it is first
         for name in before.keys() - {*removed, *replaced}:
             engine, spec = self._posts[name].supervisor, specs[name]
             budgeted = hiring.budgeted(spec)  # the budget may have changed for an engine that has not

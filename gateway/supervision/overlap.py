@@ -19,17 +19,11 @@ def may_overlap(one: tuple[str, EngineSpec], other: tuple[str, EngineSpec]) -> b
     True where nobody can tell, as of a container that may be the one of a compose service.
     """
     (name, spec), (other_name, other_spec) = one, other
-    if name == other_name and (_has_needs(spec) or _has_needs(other_spec)):
-        return True  # the budget knows engines by name
     if spec.docker is not None and other_spec.docker is not None:
         return _share_containers(spec.docker, other_spec.docker)
     if spec.process is not None and other_spec.process is not None:
         return name == other_name or spec.port == other_spec.port
     return False
-
-
-def _has_needs(spec: EngineSpec) -> bool:
-    return spec.needs.memory is not None or spec.needs.gpu_memory is not None
 
 
 def _share_containers(one: DockerTarget, other: DockerTarget) -> bool:

@@ -8,7 +8,7 @@ import random
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.config.schema import EngineSpec, Needs, QueueSettings
+from gateway.config.schema import EngineSpec, QueueSettings
 from gateway.errors import EngineRemoved, QueueFull, QueueTimeout, UnknownEngine
 from gateway.lifecycle.phases import ASLEEP, QUEUED, READY
 from gateway.supervision.admission import Lease
@@ -167,11 +167,10 @@ async def test_another_container_takes_over_at_once_while_the_old_one_serves() -
     [
         (contained("one"), contained("one").model_copy(update={"port": 9000})),
         (commanded(9000), commanded(9001)),
-        (contained("old", needs=Needs(memory=1)), contained("new", needs=Needs(memory=1))),
     ],
 )
 async def test_what_would_be_in_the_way_is_waited_for(old: EngineSpec, new: EngineSpec) -> None:
-    """A container, the record of a process, a place in the budget: requests wait as for an engine that starts."""
+    """A container, or the record of a process: requests wait as for an engine that starts."""
     async with town(a=old) as hall, asyncio.TaskGroup() as group:
         guest = Guest(hall.fleet.get("a"), group)
         await guest.is_in()

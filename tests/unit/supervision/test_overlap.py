@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.config.schema import DockerTarget, EngineSpec, Needs
+from gateway.config.schema import DockerTarget, EngineSpec
 from gateway.supervision.overlap import is_run_alike, may_overlap
 from tests.unit.supervision.town_hall import commanded, contained
 
@@ -15,10 +15,6 @@ def composed(project: str, service: str) -> EngineSpec:
 
 def depending(container: str, *others: str) -> EngineSpec:
     return EngineSpec(hosts=("a.test",), docker=DockerTarget(container=container, depends_on=others), port=8000)
-
-
-def hungry(container: str) -> EngineSpec:
-    return contained(container, needs=Needs(gpu_memory=1))
 
 
 @pytest.mark.parametrize(
@@ -36,8 +32,6 @@ def hungry(container: str) -> EngineSpec:
         (("a", commanded(1)), ("b", commanded(2)), False),
         (("a", commanded(1)), ("a", commanded(2)), True),  # one record, one log
         (("a", commanded(1)), ("a", contained("x")), False),
-        (("a", hungry("x")), ("a", contained("y")), True),
-        (("a", hungry("x")), ("b", hungry("y")), False),
     ],
 )
 def test_who_waits_for_whom(one: tuple[str, EngineSpec], other: tuple[str, EngineSpec], *, overlap: bool) -> None:

@@ -51,6 +51,9 @@ class TownHall:
         self.hired.setdefault(name, []).append(supervisor)
         return supervisor
 
+    def budgeted(self, spec: EngineSpec) -> bool:
+        return False
+
     def probe(self, spec: EngineSpec) -> Probe:
         async def ready(_: Address) -> bool:
             return True
