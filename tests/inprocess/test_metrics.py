@@ -11,9 +11,11 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.lifecycle.events import SleepAsked
 from gateway.lifecycle.phases import NEXT, Phase
 from gateway.metrics import instruments
 from gateway.metrics.recorder import OUTCOMES, REFUSALS, UPSTREAM_CODES
+from gateway.supervision.usage import Measured
 from tests.fixtures.api_keys import make_key
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
 from tests.fixtures.raw_client import Incomplete
@@ -97,6 +99,25 @@ def test_leases_and_waiting_requests_are_shown_while_they_last(open_to_all: Gate
     shown = samples(own)
     assert shown["leases", "whisper"] == 0
     assert shown["queue_wait_seconds_count", "whisper"] == 1
+
+
+def test_what_an_engine_takes_is_shown_while_it_runs_and_its_peak_after_that(open_to_all: Gateway) -> None:
+    own = open_to_all
+    assert ("engine_memory_bytes", "whisper") not in samples(own), "it was never measured"
+    with own.client() as client:
+        client.get("/hello")
+    engine = own.engine()
+    own.on_loop(lambda: setattr(engine, "measured", Measured(engine.instance or "", 0.0, now=5, peak=7)))
+    assert (samples(own)["engine_memory_bytes", "whisper"], samples(own)["engine_memory_peak_bytes", "whisper"]) == (
+        5,
+        7,
+    )
+    own.on_loop(lambda: engine.tell(SleepAsked()))
+    own.reaches(Phase.ASLEEP)
+    assert (samples(own)["engine_memory_bytes", "whisper"], samples(own)["engine_memory_peak_bytes", "whisper"]) == (
+        0,
+        7,
+    )
 
 
 # who is shown it

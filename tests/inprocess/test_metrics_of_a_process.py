@@ -217,3 +217,19 @@ def test_a_gateway_that_comes_back_counts_what_it_adopts(tmp_path: Path) -> None
         gateway.becomes(1, "wakes_total", engine="whisper", outcome="adopted")
         assert gateway.value("wakes_total", engine="whisper") == 1
         assert gateway.value("wake_seconds_count", engine="whisper", stage="start") == 0
+
+
+def test_a_budget_is_shown_with_what_engines_need_and_how_they_make_room(tmp_path: Path) -> None:
+    """Of two engines one fits."""
+    engines: dict[str, dict[str, Any]] = {name: {"needs": {"memory": "3m"}} for name in ("one", "two")}
+    with running(tmp_path, engines, budget={"memory": "4m", "turn": "100ms"}) as gateway:
+        gateway.get("/hello", "one")
+        gateway.get("/hello", "two")
+        gateway.becomes(1, "requests_total", engine="two", status="200")
+        assert gateway.value("evictions_total", engine="one") == 1
+        assert gateway.value("evictions_total") == 1
+        assert gateway.value("engine_phase", engine="one", phase="asleep") == 1
+        assert gateway.value("wake_seconds_count", stage="queue") == 2
+        assert 0.05 < gateway.value("wake_seconds_sum", engine="two", stage="queue") < PATIENCE
+        assert gateway.value("budget_bytes", resource="memory") == 4 * MIB
+        assert gateway.value("engine_needs_bytes", engine="two", resource="memory") == 3 * MIB
