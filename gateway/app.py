@@ -64,13 +64,7 @@ class App:
         self._housekeeping = housekeeping
         spool = config.gateway.spool
         self.spools = Spools(config.gateway.spool_folder, per_request=spool.per_request, total=spool.total)
-        self._metrics = Metrics(
-            self.announce,
-            fleet,
-            lambda: self.config.budget,
-            spool=self.spools.quota,
-            measured=lambda engine: engine.measured,
-        )
+        self._metrics = Metrics(announce, fleet, lambda: self.config.budget, self.spools.quota)
         self._front = self._joined()
 
     def apply(self, config: Config) -> Changes:

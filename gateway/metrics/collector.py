@@ -15,7 +15,6 @@ from gateway.metrics import instruments as i
 from gateway.spool.quota import Quota
 from gateway.supervision.fleet import Fleet
 from gateway.supervision.supervisor import Supervisor
-from gateway.supervision.usage import Measured
 
 RESOURCES = ("memory", "gpu_memory")
 
@@ -47,21 +46,21 @@ def _summed(fleet: Fleet, metric: i.Metric, count: Callable[[Supervisor], int]) 
     return gauge(metric, values)
 
 
-def memory_families(fleet: Fleet, measured: Callable[[Supervisor], Measured | None]) -> Iterator[Family]:
+def memory_families(fleet: Fleet) -> Iterator[Family]:
     """What engines take, of those that were measured."""
     now, peak = gauge(i.MEMORY), gauge(i.MEMORY_PEAK)
     for engine in fleet.all:
-        if (found := measured(engine)) is not None:
+        if (found := engine.measured) is not None:
             now.add_metric((engine.name,), 0 if engine.uptime is None else found.now)
             peak.add_metric((engine.name,), found.peak)
     yield now
     yield peak
 
 
-def spool_families(quota: Quota | None) -> Iterator[Family]:
+def spool_families(quota: Quota) -> Iterator[Family]:
     """What is on disk of request bodies, and how much may be."""
-    yield gauge(i.SPOOL, {(): quota.used} if quota else {})
-    yield gauge(i.SPOOL_LIMIT, {(): quota.total} if quota else {})
+    yield gauge(i.SPOOL, {(): quota.used})
+    yield gauge(i.SPOOL_LIMIT, {(): quota.total})
 
 
 def budget_family(budget: Budget | None) -> Family:

@@ -22,15 +22,12 @@ from gateway.metrics.collector import (
 from gateway.metrics.recorder import Recorder
 from gateway.spool.quota import Quota
 from gateway.supervision.fleet import Fleet
-from gateway.supervision.supervisor import Supervisor
-from gateway.supervision.usage import Measured
 
 
 class Metrics(Collector):
     """Everything that is shown of one gateway. Made before anything is announced.
 
     budget: asked at each look, because a reload may change it. spool: the bytes on disk that request bodies share.
-    measured: what an engine takes.
     """
 
     def __init__(
@@ -38,14 +35,11 @@ class Metrics(Collector):
         announce: Announcements,
         fleet: Fleet,
         budget: Callable[[], Budget | None],
-        *,
-        spool: Quota | None = None,
-        measured: Callable[[Supervisor], Measured | None] = lambda _: None,
+        spool: Quota,
     ) -> None:
         self._fleet = fleet
         self._budget = budget
         self._spool = spool
-        self._measured = measured
         self._recorder = Recorder(announce)
         self._build = build_family()
         self.registry = CollectorRegistry(auto_describe=False)
@@ -62,7 +56,7 @@ class Metrics(Collector):
         engines = (*self._fleet.all, *self._fleet.leaving)
         yield from recorder.families(dict.fromkeys(engine.name for engine in engines))
         yield from engine_families(self._fleet)
-        yield from memory_families(self._fleet, self._measured)
+        yield from memory_families(self._fleet)
         yield budget_family(self._budget())
         yield from spool_families(self._spool)
         yield gauge(i.RELOAD_OK, {(): recorder.reloaded_ok})

@@ -19,6 +19,7 @@ from gateway.metrics import instruments
 from gateway.metrics.collector import RESOURCES
 from gateway.metrics.page import Metrics
 from gateway.metrics.recorder import REFUSALS, UPSTREAM_CODES
+from gateway.spool.quota import Quota
 from gateway.supervision.fleet import Fleet
 
 PACKAGING = Path(__file__).resolve().parents[2] / "packaging"
@@ -50,7 +51,7 @@ MATCHER = re.compile(r'(\w+)\s*(=~|=|!=|!~)\s*"([^"]*)"')
 
 def labels_of() -> dict[str, set[str]]:
     """The labels of each series that queries may ask for."""
-    registry = Metrics(Announcements(), Fleet({}), lambda: None).registry
+    registry = Metrics(Announcements(), Fleet({}), lambda: None, Quota(0)).registry
     families: list[Family] = list(registry.collect())
     found: dict[str, set[str]] = {"up": set()}
     for family in families:
