@@ -72,7 +72,10 @@ class Household:
         return stage
 
     def taken(self) -> int:
-        return sum(stage.engine.spec.needs.memory or 0 for stage in self.stages.values() if stage.runtime.running)
+        return sum(self._needs(stage) for stage in self.stages.values() if stage.runtime.running)
+
+    def _needs(self, stage: Stage) -> int:
+        return min(stage.engine.spec.needs.memory or 0, self.memory)
 
     def _check(self, name: str) -> None:
         if not self.overdrawn and self.taken() > self.memory:
@@ -81,6 +84,15 @@ class Household:
     @property
     def phases(self) -> dict[str, Phase]:
         return {name: stage.phase for name, stage in self.stages.items()}
+
+    def changes_budget(self, memory: int | None) -> None:
+        """As a reload does. What runs already may be more than is allowed from now on."""
+        self.memory = sum(self._needs(stage) for stage in self.stages.values()) if memory is None else memory
+        self.overdrawn |= self.taken() > self.memory
+        self.steward.configure(None if memory is None else Budget(memory=memory, turn=TURN))
+        for stage in self.stages.values():
+            engine = stage.engine
+            engine.reconfigure(engine.spec, budgeted=self.steward.counts(engine.spec.needs))
 
     async def passes(self, seconds: float) -> None:
         """Time passes, from timer to timer, and everybody acts in between."""

@@ -20,7 +20,20 @@ happenings = st.tuples(
     st.sampled_from(
         (
             *("visit", "visit", "visit", "leave", "leave", "gone", "pass", "pass", "crash", "by_hand", "stopped"),
-            *("fails", "sleep", "force", "wake", "polite", "warm", "cold", "slow_stop", "slow_start", "mute", "lost"),
+            *(
+                "budget",
+                "fails",
+                "sleep",
+                "force",
+                "wake",
+                "polite",
+                "warm",
+                "cold",
+                "slow_stop",
+                "slow_start",
+                "mute",
+                "lost",
+            ),
         )
     ),
     st.sampled_from(sorted(ENGINES)),
@@ -49,6 +62,8 @@ class Day:
                 self.visitors[number % len(self.visitors)].task.cancel()
             case "pass":
                 await self.house.passes(number)
+            case "budget":
+                self.house.changes_budget([None, 3, 4, 7][number % 4])
             case _:
                 self.interferes(what, stage)
         await calm()
