@@ -22,6 +22,7 @@ def check_turn(world: World, ticket: Ticket) -> None:
     machine = world.machine
     assert not machine.yielding, "let in while others wait for the room"
     if ticket.quiet:
+        assert not machine._due, "quiet requests keep it awake together"
         return
     places = machine.policy.concurrency
     assert places is None or len(machine.serving) <= places, "more at once than it may serve"
@@ -35,7 +36,10 @@ def check_turn(world: World, ticket: Ticket) -> None:
 
 def check_ways_out(world: World) -> None:
     machine = world.machine
+    assert not machine.yielding or machine.phase in (READY, WAKING), "makes room that it has not"
     match machine.phase:
+        case Phase.ASLEEP:
+            assert not machine.warm, "asleep in its warm hours"
         case Phase.READY:
             stays = machine.policy.idle_after is None or machine.warm
             quiet_only = machine.quiet and (machine._due or machine.yielding)

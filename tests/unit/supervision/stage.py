@@ -209,8 +209,12 @@ class Visitor:
         assert outcome is not None
         return outcome
 
-    async def leaves(self) -> None:
+    def may_leave(self) -> None:
+        """As soon as it is let in, if it is not yet."""
         self._may_leave.set()
+
+    async def leaves(self) -> None:
+        self.may_leave()
         async with asyncio.timeout(GUARD):
             await asyncio.wait({self.task})
 
