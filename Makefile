@@ -30,9 +30,20 @@ demo: $(STAMP)  ## wake the faster engine with a recording, see the transcript, 
 run: $(STAMP)  ## leave the demo's gateway running, for curl
 	PATH="$(CURDIR)/$(BIN):$$PATH" whisper-gateway serve --config samples/config.yaml
 
+# Those with containers and browsers mostly wait, the others mostly compute: so both run at once.
+OUTSIDE := tests/browser tests/e2e
+
 .PHONY: test
 test: $(STAMP)  ## run all tests but test-whisperx; those for Docker and nginx run where these are there
-	$(BIN)/python -m pytest
+	+$(MAKE) --no-print-directory --jobs 2 --output-sync=line test-outside test-inside
+
+.PHONY: test-outside
+test-outside: $(STAMP)
+	$(BIN)/python -m pytest $(OUTSIDE)
+
+.PHONY: test-inside
+test-inside: $(STAMP)
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(OUTSIDE))
 
 # The WhisperX engine has an environment of its own: 2 GB with torch, and other versions of libraries than the rest. Where
 # torch comes from is told in engines/whisperx/install.sh; TORCH_INDEX, TORCH_VERSION and TORCHAUDIO_VERSION change it.
