@@ -53,6 +53,21 @@ def by_h11(said: bytes, method: bytes, end: End) -> Meant:
         return Meant("unfinished" if closed_too_early else "wrong", status)
 
 
+def by_letter(said: bytes, method: bytes, end: End) -> Meant:
+    """The same, by RFC 9112 alone, where h11 also objects to what a trailer is called."""
+    reader = strict.Reader(_without_phrases(said))
+    try:
+        while (answer := reader.answer(method)).first[0].startswith(b"1"):
+            pass
+    except strict.Unfinished:
+        return Meant("unfinished")
+    except strict.Wrong:
+        return Meant("wrong")
+    if answer.ends and end != "closed":
+        return Meant("unfinished")
+    return Meant("whole", int(answer.first[0]), answer.body)
+
+
 def _without_phrases(said: bytes) -> bytes:
     """As good as the same, to us: no phrase is ever passed on, and empty lines between answers mean nothing."""
     said = said.lstrip(b"\r\n")

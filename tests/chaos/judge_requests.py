@@ -37,8 +37,9 @@ def by_h11(data: bytes) -> tuple[list[Seen], bool]:
                     parts.append(bytes(piece.data))
                 case h11.EndOfMessage():
                     found.append((method, target, b"".join(parts)))
-                case h11.PAUSED if _go_on(connection):
-                    pass
+                case h11.PAUSED:
+                    if not _go_on(connection):
+                        return found, True  # it reads no second request here, as after any of HTTP/1.0
                 case _:
                     return found, False
         except h11.RemoteProtocolError:

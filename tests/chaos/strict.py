@@ -1,7 +1,7 @@
 """HTTP/1.1 by the letter of RFC 9112, and nothing beside it: a second opinion on what a stream of bytes says.
 
-Slow and simple, and shares no code with what it judges. Two or more spaces between the words of a request line are let
-pass, which section 3 allows: no two parsers understand them differently.
+Slow and simple, and shares no code with what it judges. What no two parsers understand differently is let pass: empty
+lines before a request (section 2.2), and more than one space between the words of its first line (section 3).
 """
 
 from __future__ import annotations
@@ -57,8 +57,7 @@ class Reader:
 
     def request(self) -> Said:
         """The next whole request. Raises Wrong and Unfinished."""
-        while self.data.startswith(b"\r\n", self.at):  # RFC 9112 section 2.2
-            self.at += 2
+        self.at = len(self.data) - len(self.left.lstrip(b"\r\n"))
         method, target, minor = self._match(_REQUEST_LINE)
         said = Said((method, target, minor), self._fields())
         if len(said.all(b"host")) != 1 and not (minor == b"0" and not said.all(b"host")):

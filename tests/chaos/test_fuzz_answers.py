@@ -10,7 +10,7 @@ from pathlib import Path
 import uvloop
 
 from tests.chaos import strict
-from tests.chaos.judge_answers import End, by_h11, complaints, is_gateways_own
+from tests.chaos.judge_answers import End, by_h11, by_letter, complaints, is_gateways_own
 from tests.chaos.mutation import damaged, parts, tricky_answer
 from tests.chaos.report import Trial
 from tests.chaos.scale import scaled
@@ -94,7 +94,7 @@ async def judge(wires: Wires, source: random.Random) -> str:
     for line in wires.take_lines():
         line.hang_up()
     method = request.split(b" ")[0]
-    meant = [by_h11(liar.said, method, liar.end)]
+    meant = [by_h11(liar.said, method, liar.end), by_letter(liar.said, method, liar.end)]
     found = complaints(method, meant, liar.end, told, end)
     assert found == [], f"{request!r} {liar.said!r} {liar.end} {told!r} {end}"
     assert wires.blunders == []
