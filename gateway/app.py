@@ -40,8 +40,8 @@ class App:
     """The gateway as one ASGI application: engines by hostname, control on the portal and the admin address.
 
     fleet: the engines. admin: the (host, port) whose connections get the control API, set by the server once bound.
-    announce: where facts are told. spools: where requests' bodies are kept. reloader: set by whoever knows the file
-    that the configuration came from.
+    announce: where facts are told. housekeeping: what is done for all engines. spools: where requests' bodies are
+    kept. reloader: set by whoever knows the file that the configuration came from.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class App:
         self.reloader: Reloader | None = None
         self._pool = pool
         self._access = access
-        self._housekeeping = housekeeping
+        self.housekeeping = housekeeping
         spool = config.gateway.spool
         self.spools = Spools(config.gateway.spool_folder, per_request=spool.per_request, total=spool.total)
         self._metrics = Metrics(announce, fleet, lambda: self.config.budget, self.spools.quota)
@@ -69,8 +69,12 @@ class App:
 
     def apply(self, config: Config) -> Changes:
         """Go by this configuration from the next request on. It must have the same `reloading.FIXED` settings."""
-        self._housekeeping.change(config)
-        changes = self.fleet.apply(config.engines)
+        self.housekeeping.change(config)  # first: it decides which engines have to ask for room
+        try:
+            changes = self.fleet.apply(config.engines)
+        except Exception:  # nothing has changed, so nothing shall
+            self.housekeeping.change(self.config)
+            raise
         self._access.change(config.gateway)
         self.spools.resize(per_request=config.gateway.spool.per_request, total=config.gateway.spool.total)
         self.config = config
@@ -130,7 +134,7 @@ class App:
             stack.callback(self.spools.folder.close)
             await stack.enter_async_context(self._access.running())
             await stack.enter_async_context(self.fleet.running())
-            await stack.enter_async_context(self._housekeeping.running())
+            await stack.enter_async_context(self.housekeeping.running())
             _log.info("gateway.started", engines=len(self.fleet.all))
             if self.config.gateway.access == "everybody":
                 _log.warning("gateway.asks_nobody", reason="gateway.access is everybody: nobody needs a key")

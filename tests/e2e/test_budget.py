@@ -105,7 +105,7 @@ def test_under_mixed_load_they_take_turns_and_every_request_is_answered(pair: Pa
     starts = [name for action, name in seen if action == "start"]
     assert 2 <= len(starts) <= took / TURN + 2
     assert abs(starts.count("one") - starts.count("two")) <= 1
-    assert max(waits) < 10
+    assert max(waits) < 20
     assert {line["wanted_by"] for line in pair.gateway.events("engine.makes_room")} == set(NAMES)
 
 

@@ -11,6 +11,11 @@ import httpx
 import pytest
 import yaml
 
+from gateway.app import create_app
+from gateway.config import Config
+from gateway.config.schema import EngineSpec
+from gateway.runtimes.base import Address
+from gateway.runtimes.memory import MemoryRuntime
 from tests.fixtures.process_gateway import GatewayProcess, free_ports
 from tests.fixtures.standin import STANDIN
 
@@ -78,6 +83,27 @@ def test_where_not_all_fit_one_is_kept_warm_and_the_others_take_its_place_when_t
     gateway.until("warm", phase="ready")
     metrics = httpx.get(f"{gateway.admin_url}/metrics").text
     assert 'whisper_gateway_evictions_total{engine="warm"} 1.0' in metrics
+
+
+@pytest.mark.anyio
+async def test_a_reload_that_fails_half_way_leaves_the_budget_as_it_was(tmp_path: Path) -> None:
+    def runtime_for(name: str, spec: EngineSpec) -> MemoryRuntime:
+        if name == "broken":
+            raise ZeroDivisionError("a mistake of ours")
+        return MemoryRuntime(Address("127.0.0.1", spec.port))
+
+    def config(memory: str, *names: str) -> Config:
+        engine = {"process": {"command": ["x"]}, "needs": {"memory": "1g"}}
+        ports = enumerate(names, start=8000)
+        engines = {name: {**engine, "hosts": [f"{name}.test"], "port": port} for port, name in ports}
+        gateway = {"state_dir": str(tmp_path)}
+        return Config.model_validate({"gateway": gateway, "engines": engines, "budget": {"memory": memory}})
+
+    app = create_app(config("2g", "one"), runtime_for=runtime_for)
+    with pytest.raises(ZeroDivisionError):
+        app.apply(config("3g", "one", "broken"))
+    assert repr(app.housekeeping.steward) == f"<Steward of {{'memory': {2 * 1024**3}}} asking=[]>"
+    assert app.config == config("2g", "one")
 
 
 def test_a_budget_that_a_reload_brings_changes_or_takes_away_counts_for_engines_that_have_not_changed(
