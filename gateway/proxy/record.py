@@ -80,7 +80,8 @@ class Record:
     def ended(self) -> RequestEnded:
         """The request as it is told of inside the process, now that it is over."""
         took = time.monotonic() - self._arrived
-        return RequestEnded(self.engine, self.status, self._error, self._waited, took, self._first_byte)
+        facts = (self.engine, self.status, self._error, self._waited, took, self._first_byte)
+        return tuple.__new__(RequestEnded, facts)  # RequestEnded(...) is Python code and takes three times as long
 
     def write(self, client: str) -> None:
         """client: the address that the request came from, as far as trusted proxies tell."""

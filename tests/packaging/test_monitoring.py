@@ -170,7 +170,7 @@ def test_the_phases_of_the_dashboard_are_all_that_there_are() -> None:
     assert {option["text"] for option in mapping["options"].values()} == VALUES["phase"]
     for number, option in mapping["options"].items():
         assert re.search(
-            rf"\b{number} \* sum by \(engine\) \([^)]*phase=\"{option['text']}\"", panel["targets"][0]["expr"]
+            rf"\b{number} \* max by \(instance, engine\) \([^)]*phase=\"{option['text']}\"", panel["targets"][0]["expr"]
         )
 
 
