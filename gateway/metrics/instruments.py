@@ -57,8 +57,8 @@ WAKE_STAGES = Metric(
 )  # fmt: skip
 PHASE_CHANGES = Metric(
     "engine_phase_changes", "counter",
-    "How often an engine came into a phase. `cause`: the event, as in the log; `asleep` by `SeenStopped` is an engine "
-    "that ended by itself.",
+    "How often an engine came into a phase. `cause`: the event, as in the log; by `SeenStopped` it ended by itself, or "
+    "was stopped by somebody else.",
     ("engine", "phase", "cause"),
 )  # fmt: skip
 REQUESTS = Metric(

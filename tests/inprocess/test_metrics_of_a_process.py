@@ -230,6 +230,6 @@ def test_a_budget_is_shown_with_what_engines_need_and_how_they_make_room(tmp_pat
         assert gateway.value("evictions_total") == 1
         assert gateway.value("engine_phase", engine="one", phase="asleep") == 1
         assert gateway.value("wake_seconds_count", stage="queue") == 2
-        assert 0.05 < gateway.value("wake_seconds_sum", engine="two", stage="queue") < PATIENCE
+        assert 0 < gateway.value("wake_seconds_sum", engine="two", stage="queue") < PATIENCE
         assert gateway.value("budget_bytes", resource="memory") == 4 * MIB
         assert gateway.value("engine_needs_bytes", engine="two", resource="memory") == 3 * MIB
