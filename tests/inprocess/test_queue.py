@@ -16,7 +16,7 @@ import pytest
 from tests.fixtures.api_keys import make_key
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
 from tests.fixtures.raw_client import RawAnswer, RawClient
-from tests.fixtures.standin import StandIn
+from tests.fixtures.standin import StandIn, running_standin
 
 UPLOAD = b"0123456789"
 POST = "POST {path} HTTP/1.1\r\nHost: whisper.test\r\nContent-Length: 10\r\n{more}\r\n"
@@ -177,6 +177,21 @@ def test_the_line_can_be_seen_by_administrators(standin: StandIn, tmp_path: Path
         holder.goes()
         line.order()
         assert httpx.get(f"{gateway.admin_url}/api/engines/whisper/queue").json() == {"queue": []}
+
+
+def test_who_was_let_in_keeps_his_place_though_the_engine_refuses_the_connection() -> None:
+    """He comes before all others, and there is room for as many of them as ever."""
+    with running_standin() as first, one_at_a_time(first, limit=1) as gateway:
+        first.process.kill()
+        first.process.wait()
+        with gateway.raw() as upload, gateway.raw() as other:
+            upload.send(POST.format(path="/sum", more="")).send(UPLOAD)
+            gateway.until(lambda: gateway.engine().waiting == 1)
+            other.get("/hello")
+            gateway.until(lambda: gateway.engine().waiting == 2)
+            with running_standin(PORT=first.port):
+                assert upload.answer().status == 200
+                assert other.answer().status == 200
 
 
 @pytest.mark.parametrize("path", ["/hello", "/v1/audio/transcriptions"])
