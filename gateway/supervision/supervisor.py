@@ -224,7 +224,10 @@ class Supervisor(Sight):
             self.tell(e.WarmthChanged(warm=False))
         self.reconfigure(self.spec.model_copy(update={"idle_after": 0.0, "min_awake": 0.0}), budgeted=self._budgeted)
         while not self.at_rest or self.waiting:
-            await self.comes_to_rest()
+            if self.phase is FAILED and self.waiting:  # who was in service when it crashed is held until it has rested
+                await self.wait_for(*(phase for phase in Phase if phase is not FAILED))
+            else:
+                await self.comes_to_rest()
         self._closed = True
 
     def _settle(self) -> None:

@@ -68,6 +68,22 @@ async def test_in_the_rest_new_requests_are_refused_and_those_in_service_are_hel
         assert stage.engine.failures == 0
 
 
+async def test_a_supervisor_that_winds_up_serves_those_too() -> None:
+    async with staged() as stage, asyncio.TaskGroup() as group:
+        await crash(stage)
+        await crash(stage)
+        held = Visitor(stage, group, AGAIN)
+        await calm()
+        ending = group.create_task(stage.engine.wind_up())
+        await calm()
+        assert (stage.phase, ending.done()) == (FAILED, False)
+        stage.clock.advance(2)
+        assert isinstance(await held.decided(), Lease)
+        await held.leaves()
+        await goes_on(stage, ending.done)
+        assert not stage.runtime.running
+
+
 async def test_a_steady_engine_may_crash_without_a_rest() -> None:
     async with staged() as stage:
         for _ in range(3):
