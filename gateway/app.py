@@ -19,6 +19,7 @@ from gateway.metrics.page import Metrics
 from gateway.proxy.http import Message, Receive, Send
 from gateway.proxy.pool import Pool
 from gateway.proxy.probe import probe_of
+from gateway.proxy.quiet import LastAnswers
 from gateway.proxy.routing import host_of
 from gateway.proxy.shortcut import Client, Shortcut, shortcut
 from gateway.reloading import Reloader
@@ -62,6 +63,7 @@ class App:
         self._pool = pool
         self._access = access
         self.housekeeping = housekeeping
+        self._last = LastAnswers()
         spool = config.gateway.spool
         self.spools = Spools(config.gateway.spool_folder, per_request=spool.per_request, total=spool.total)
         self._metrics = Metrics(announce, fleet, lambda: self.config.budget, self.spools.quota)
@@ -89,6 +91,7 @@ class App:
             pool=self._pool,
             announce=self.announce,
             spools=self.spools,
+            last=self._last,
             metrics=self._metrics,
             reload=self._reload,
         )

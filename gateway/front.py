@@ -15,6 +15,7 @@ from gateway.control.portal import Portal
 from gateway.metrics.page import Metrics
 from gateway.proxy.endpoint import Endpoint
 from gateway.proxy.pool import Pool
+from gateway.proxy.quiet import LastAnswers
 from gateway.proxy.routing import Routes
 from gateway.spool.spools import Spools
 from gateway.supervision.fleet import Changes, Fleet
@@ -38,6 +39,7 @@ def front(
     pool: Pool,
     announce: Announcements,
     spools: Spools,
+    last: LastAnswers,
     metrics: Metrics,
     reload: Callable[[], Awaitable[Changes]],
 ) -> Front:
@@ -50,5 +52,5 @@ def front(
         at_portal = NearbyOnly(at_portal, access.peers)
     routes = Routes((host, engine) for engine in fleet.all for host in engine.spec.hosts)
     log = settings.log.requests
-    proxy = Endpoint(routes, pool, access.peers, access.ask, log, announce=announce, spools=spools)
+    proxy = Endpoint(routes, pool, access.peers, access.ask, log, announce=announce, spools=spools, last=last)
     return Front(control, settings.portal, at_portal, proxy)

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "auth": {"errors", "clock", "config", "callers"},
     "proxy": {
         *("errors", "callers", "announcements", "keepalive", "stream", "refusals", "config", "spool"),
-        *("runtimes", "supervision"),
+        *("lifecycle", "runtimes", "supervision"),
     },
     "metrics": {"errors", "announcements", "config", "lifecycle", "spool", "supervision"},
     "control": {"errors", "callers", "announcements", "refusals", "config", "lifecycle", "supervision", "proxy"},

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from gateway.announcements import Announcements
 from gateway.callers import Caller, Headers, Peer, Peers
-from gateway.errors import Forbidden, GatewayError, HostNotAllowed, UnknownHost
-from gateway.proxy.cors import VARY, first, granted, is_allowed, is_foreign, is_preflight, permission
+from gateway.errors import Forbidden, GatewayError, HostNotAllowed, NotAwake, UnknownHost
+from gateway.proxy.cors import VARY, first, granted, is_allowed, is_foreign, is_preflight, permission, replaced
 from gateway.proxy.delivery import Delivery
 from gateway.proxy.headers import has_body, identified, request_head, request_id
 from gateway.proxy.http import AnswerCut, Call, Message, Receive, Send
 from gateway.proxy.intake import Intake
 from gateway.proxy.pool import Pool
+from gateway.proxy.quiet import LastAnswers, is_quiet, remembering, told_for
 from gateway.proxy.record import Record
 from gateway.proxy.routing import Routes, host_of
 from gateway.refusals import refusal
@@ -33,7 +35,7 @@ class Errand:
 
     host: the hostname that it was sent to. head: as the engine shall see it, but for the request's id. upgrade: to a
     WebSocket. grant: see `Call`. permission: the answer, if it is the preflight of a page that may use the engine.
-    foreign: it was sent by a page that may not, and does something.
+    foreign: it was sent by a page that may not, and does something. quiet: see `is_quiet`.
     """
 
     engine: Supervisor
@@ -43,12 +45,14 @@ class Errand:
     grant: Headers | None
     permission: Headers | None
     foreign: bool
+    quiet: bool
 
 
 class Endpoint:
     """The ASGI application behind every engine's hostname.
 
     spools: where bodies are kept while engines wake, and until they have answered; without them bodies stream through.
+    last: what engines have answered to quiet requests.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class Endpoint:
         *,
         announce: Announcements | None = None,
         spools: Spools | None = None,
+        last: LastAnswers | None = None,
     ) -> None:
         self._routes = routes
         self.pool = pool
@@ -69,6 +74,7 @@ class Endpoint:
         self._log_all = log == "all"
         self._announce = announce or Announcements()
         self._spools = spools
+        self._last = last or LastAnswers()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
@@ -139,6 +145,7 @@ class Endpoint:
             granted(origins, headers) if origins else None,
             permission(origins, headers) if asks else None,
             is_foreign(method, headers, host, origins, upgrade=upgrade),
+            is_quiet(scope, engine.spec),
         )
 
     def call(self, record: Record, errand: Errand, receive: Receive, send: Send) -> Call:
@@ -151,6 +158,8 @@ class Endpoint:
         record.engine = errand.engine.name
         if errand.permission is not None:
             return await _permit(errand.permission, send, record.identity)
+        if errand.quiet:
+            return await self._serve_quietly(self.call(record, errand, receive, send), errand, record)
         return await self.serve(self.call(record, errand, receive, send), errand, record)
 
     async def serve(self, call: Call, errand: Errand, record: Record) -> int:
@@ -159,6 +168,26 @@ class Endpoint:
             return await self.delivery(call, errand, record).run(self.pool)
         async with Intake(call.receive, self._spools.new(keep=errand.engine.spec.replay)) as intake:
             return await self.delivery(call, errand, record, intake).run(self.pool)
+
+    async def _serve_quietly(self, call: Call, errand: Errand, record: Record) -> int:
+        """Forward it if the engine is ready; else answer, or let it wake the engine if there is nothing to answer."""
+        engine, scope = errand.engine, call.scope
+        visit = self._visit(record)._replace(quiet=True)
+        send = call.send
+        call = dataclasses.replace(call, send=remembering(send, engine, scope, self._last))
+        try:
+            return await Delivery(call, engine, record, visit=visit, announce=self._announce).run(self.pool)
+        except NotAwake:
+            told = told_for(engine, scope, self._last)
+        if told is None:
+            return await self.serve(call, errand, record)
+        headers = [*told.headers, (b"x-request-id", record.identity)]
+        if errand.grant is not None:
+            headers = replaced(headers, errand.grant)
+        await send({"type": "http.response.start", "status": told.status, "headers": headers})
+        body = b"" if scope["method"] == "HEAD" else told.body
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+        return told.status
 
     def delivery(self, call: Call, errand: Errand, record: Record, intake: Intake | None = None) -> Delivery:
         """The request's way into its engine."""

@@ -54,7 +54,7 @@ def shortcut(endpoint: Endpoint, client: Client) -> Shortcut | None:
     except GatewayError:
         return None  # to be said the long way
     address = errand.engine.ready_at
-    if address is None or errand.upgrade or errand.permission is not None:
+    if address is None or errand.upgrade or errand.permission is not None or errand.quiet:
         return None
     upstream = endpoint.pool.idle(address)
     if upstream is None:

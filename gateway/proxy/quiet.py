@@ -1,0 +1,137 @@
+"""Requests that neither wake an engine nor keep it awake: health checks, metrics, and pages that seldom change.
+
+While the engine is ready they are its own to answer. While it is not, the gateway answers: to a question about its
+health or for its metrics with what it knows itself, to others with the engine's last good answer, if it has seen one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from gateway.callers import Headers
+from gateway.config.schema import EngineSpec
+from gateway.lifecycle.phases import FAILED
+from gateway.proxy.cors import first
+from gateway.proxy.headers import has_body
+from gateway.proxy.http import Message, Send
+from gateway.supervision.supervisor import Supervisor
+
+HEALTH = frozenset({"/health", "/healthz", "/readyz", "/livez"})
+METRICS = "/metrics"
+MOST_REMEMBERED = 1024 * 1024
+"""Bytes of an answer that is remembered."""
+_PHASE = b"x-engine-phase"
+_OF_ONE_ANSWER = frozenset({b"x-request-id", b"date", b"content-length"})
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer of the gateway's own, or one that it remembers."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class LastAnswers:
+    """The last good answer of each engine to each of its quiet paths. In memory only; gone with the engine's entry."""
+
+    def __init__(self) -> None:
+        self._of: WeakKeyDictionary[Supervisor, dict[str, Told]] = WeakKeyDictionary()
+
+    def find(self, engine: Supervisor, path: str) -> Told | None:
+        return self._of.get(engine, {}).get(path)
+
+    def keep(self, engine: Supervisor, path: str, told: Told) -> None:
+        self._of.setdefault(engine, {})[path] = told
+
+
+def is_quiet(scope: Message, spec: EngineSpec) -> bool:
+    """Whether this request is one of those. The path must be spelled as in the configuration; a query is no matter."""
+    return (
+        scope["method"] in ("GET", "HEAD")
+        and scope["raw_path"].decode("latin-1") in spec.quiet_paths
+        and not has_body(scope["headers"])
+        and "gateway.upgrade" not in scope["extensions"]
+    )
+
+
+def told_for(engine: Supervisor, scope: Message, last: LastAnswers) -> Told | None:
+    """What the gateway answers while the engine is not ready; None if that is the engine's to say."""
+    path, phase = scope["raw_path"].decode("latin-1"), engine.phase
+    if path in HEALTH or path == engine.spec.ready.path:
+        headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+        body = json.dumps({"status": phase.value}).encode()
+        if engine.retry_in is not None:
+            headers.append((b"retry-after", b"%d" % max(1, math.ceil(engine.retry_in))))
+        told = Told(503 if phase is FAILED else 200, headers, body)
+    elif path == METRICS:
+        told = Told(200, [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")], b"")
+    elif scope["query_string"] or (found := last.find(engine, path)) is None:
+        return None
+    else:
+        told = found
+    length = b"%d" % len(told.body)
+    return Told(told.status, [*told.headers, (b"content-length", length), (_PHASE, phase.value.encode())], told.body)
+
+
+def remembering(send: Send, engine: Supervisor, scope: Message, last: LastAnswers) -> Send:
+    """A `send` that remembers the answer if it is good, small, and the same for everybody."""
+    path = scope["raw_path"].decode("latin-1")
+    spec = engine.spec
+    if scope["method"] != "GET" or scope["query_string"] or path in HEALTH or path in (METRICS, spec.ready.path):
+        return send
+    if spec.forward_authorization or first(scope["headers"], b"cookie") is not None:
+        return send
+
+    def keep(headers: Headers, body: bytes) -> None:
+        last.keep(engine, path, Told(200, [pair for pair in headers if pair[0] not in _OF_ONE_ANSWER], body))
+
+    return _Remembering(send, keep)
+
+
+class _Remembering:
+    """Passes everything on; calls `keep` with an answer that is worth it, once it is whole."""
+
+    def __init__(self, send: Send, keep: Callable[[Headers, bytes], None]) -> None:
+        self._send = send
+        self._keep = keep
+        self._headers: Headers | None = None
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    async def __call__(self, message: Message) -> None:
+        await self._send(message)
+        if message["type"] == "http.response.start":
+            good = message["status"] == 200 and _is_for_everybody(message["headers"])
+            self._headers = message["headers"] if good else None
+        elif message["type"] == "http.response.body" and self._headers is not None:
+            self._add(message["body"], more=message["more_body"])
+        elif message["type"] == "gateway.abort":
+            self._headers = None
+
+    def _add(self, body: bytes, *, more: bool) -> None:
+        self._parts.append(body)
+        self._size += len(body)
+        if self._size > MOST_REMEMBERED:
+            self._headers = None
+            self._parts.clear()
+        elif not more and self._headers is not None:
+            self._keep(self._headers, b"".join(self._parts))
+
+
+def _is_for_everybody(headers: Any) -> bool:
+    """Whether nothing says that this answer is for who asked only, or only for the way it was asked."""
+    for name, value in headers:
+        if name in (b"set-cookie", b"content-encoding", b"content-range"):
+            return False
+        if name == b"cache-control" and (b"no-store" in value.lower() or b"private" in value.lower()):
+            return False
+        if name == b"vary" and any(word.strip().lower() != b"origin" for word in value.split(b",")):
+            return False
+    return True
