@@ -82,6 +82,7 @@ class Supervisor(Sight):
         self._budgeted = budgeted
         self._held_back: HeldBack | None = None
         self._closed = False
+        self._departures: asyncio.Event | None = None
         self._jitter = jitter
         self._tickets = itertools.count(1)
         self._waiters: dict[int, Waiter] = {}
@@ -157,6 +158,8 @@ class Supervisor(Sight):
 
     def leave(self, ticket: int) -> None:
         """The request with this ticket is over, whether it was ever admitted or not."""
+        if self._departures is not None:
+            self._departures.set()  # who waits for it goes on when this step is over
         if self._waiters:
             self._waiters.pop(ticket, None)
         if self._served_since and (since := self._served_since.pop(ticket, None)) is not None:
@@ -223,9 +226,13 @@ class Supervisor(Sight):
         if self._machine.warm:
             self.tell(e.WarmthChanged(warm=False))
         self.reconfigure(self.spec.model_copy(update={"idle_after": 0.0, "min_awake": 0.0}), budgeted=self._budgeted)
-        while not self.at_rest or self.waiting:
+        self._departures = asyncio.Event()
+        while self.serving or self.waiting or not self.at_rest:
             if self.phase is FAILED and self.waiting:  # who was in service when it crashed is held until it has rested
                 await self.wait_for(*(phase for phase in Phase if phase is not FAILED))
+            elif self.at_rest:  # it has died: whom it served find out now, and some come in again
+                await self._departures.wait()
+                self._departures.clear()
             else:
                 await self.comes_to_rest()
         self._closed = True

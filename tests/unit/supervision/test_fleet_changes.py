@@ -139,6 +139,36 @@ async def test_a_removed_engine_that_runs_though_nobody_has_looked_yet_is_put_to
         assert hall.running == []
 
 
+async def test_who_comes_in_again_because_a_removed_engine_died_under_them_is_served_by_its_next_run() -> None:
+    async with town(a=contained("a"), b=contained("b")) as hall, asyncio.TaskGroup() as group:
+        engine, runtime = hall.fleet.get("a"), hall.runtimes[0]
+        guest = Guest(engine, group)
+        await guest.is_in()
+        hall.fleet.apply({"b": contained("b")})
+        runtime.crash()
+        await until(lambda: engine.phase is ASLEEP)
+        await calm()
+        assert hall.fleet.leaving == [engine], "one is still there"
+        again = Guest(engine, group)
+        await guest.leaves()
+        await again.is_in()
+        assert runtime.starts == 2
+        await again.leaves()
+        await gone(hall)
+        assert hall.running == []
+
+
+async def test_a_removed_engine_that_died_is_gone_when_the_last_of_its_requests_has_left() -> None:
+    async with town(a=contained("a")) as hall, asyncio.TaskGroup() as group:
+        guest = Guest(hall.fleet.get("a"), group)
+        await guest.is_in()
+        hall.runtimes[0].crash()
+        hall.fleet.apply({})
+        await calm()
+        await guest.leaves()
+        await gone(hall)
+
+
 @pytest.mark.parametrize("never", [False, True])
 async def test_a_sleeping_or_idle_engine_that_is_removed_is_gone_at_once(*, never: bool) -> None:
     async with town(a=contained("a", idle_after=None, min_awake=600), b=contained("b")) as hall:
