@@ -367,6 +367,8 @@ def test_only_administrators_steer(gateway: Gateway, folder: Path) -> None:
         assert code(asked(gateway, path, PORTAL, method=method)) == (401, "key_missing")
         assert code(asked(gateway, path, PORTAL, method=method, headers=plain)) == (403, "forbidden")
         assert asked(gateway, path, PORTAL, method=method, headers=admin).status_code in (200, 202)
+    assert code(asked(gateway, "/api/reload", PORTAL, method="POST", headers=plain)) == (403, "forbidden")
+    assert code(asked(gateway, "/api/reload", PORTAL, method="POST", headers=admin)) == (409, "reload_refused")
 
 
 def test_a_key_sees_and_steers_the_engines_of_its_hosts(gateway: Gateway, folder: Path) -> None:

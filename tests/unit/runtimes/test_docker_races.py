@@ -102,11 +102,11 @@ async def test_a_start_that_comes_after_its_stop_does_not_happen(slow: SlowDocke
     try:
         async with asyncio.TaskGroup() as tasks:
             start = tasks.create_task(runtime.start())
-            while not runtime._host.claims.holds("e", "db"):  # noqa: ASYNC110 - there is no event
+            while not runtime._host.claims.holds(runtime._claimant, "db"):  # noqa: ASYNC110 - there is no event
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.05)
             await give_up(start)
-            runtime._host.claims.release("e")
+            runtime._host.claims.release(runtime._claimant)
     finally:
         lock.release()
     await runtime.stop()
