@@ -32,6 +32,7 @@ happenings = st.tuples(
                 "slow_stop",
                 "slow_start",
                 "mute",
+                "silent",
                 "lost",
             ),
         )
@@ -95,6 +96,8 @@ class Day:
                 toggle(runtime.start_gate)
             case "mute":
                 toggle(stage.probe.answering)
+            case "silent":
+                runtime.available = not runtime.available
             case "lost":
                 lease = next((one.lease for one in self.visitors if one.lease and one.lease.address), None)
                 if lease is not None:
@@ -105,6 +108,7 @@ class Day:
         for stage in self.house.stages.values():
             for gate in (stage.runtime.stop_gate, stage.runtime.start_gate, stage.probe.answering):
                 gate.set()
+            stage.runtime.available = True
             stage.engine.tell(WarmthChanged(warm=False))
         deadline = self.house.clock.monotonic() + 20 * (TURN + 70)
         while waiting := [visitor for visitor in self.visitors if not visitor.task.done()]:
