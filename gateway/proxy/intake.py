@@ -56,6 +56,7 @@ class Intake:
         if self._filling is not None:
             self._filling.cancel()
             await asyncio.wait({self._filling})
+            self._filling = None  # how it ended leads back here
         if self._failure is not None and self._task.uncancel() <= self._cancelling:
             raise self._failure from error
 
@@ -67,9 +68,8 @@ class Intake:
                 if message["type"] == "http.disconnect":
                     self.spool.close()  # its reader learns of it there
                     return
-                await self.spool.append(message.get("body", b""))
                 more = message.get("more_body", False)
-            self.spool.finish(message.get("trailers"))
+                await self.spool.append(message.get("body", b""), end=None if more else message.get("trailers", []))
         except Exception as failure:  # no room for the body, or a mistake of ours: the block raises it
             if not self._leaving:
                 self._failure = failure

@@ -35,6 +35,7 @@ RETRY = 0.25
 """Seconds until a write that failed is tried again."""
 
 Message = dict[str, Any]
+Headers = list[tuple[bytes, bytes]]
 _log = structlog.get_logger()
 
 
@@ -60,7 +61,7 @@ class Spool:
         self._ended = False
         self._closed = False
         self._error: GatewayError | None = None
-        self._trailers: list[tuple[bytes, bytes]] = []
+        self._trailers: Headers = []
         self._readers: dict[Reader, None] = {}
         self._changed: dict[asyncio.Future[None], None] = {}  # who waits for something to happen here
 
@@ -84,12 +85,18 @@ class Spool:
 
     # The writer
 
-    async def append(self, data: bytes) -> None:
+    async def append(self, data: bytes, *, end: Headers | None = None) -> None:
         """More of the body. Returns when there is room for what follows. Raises SpoolFull.
 
-        Cancelled, it has taken this part all the same.
+        end: the trailers, if nothing follows; readers know that at once. Cancelled, it has taken this part all the same.
         """
-        if not data or self._closed:
+        if end is not None:
+            self._ended = True
+            self._trailers = end
+        if self._closed:
+            return
+        if not data:
+            self._happened()
             return
         if self._parts and len(self._parts[-1]) + len(data) <= SMALL:
             self._parts[-1] += data
@@ -101,7 +108,7 @@ class Spool:
             return
         await self._make_room()
 
-    def finish(self, trailers: list[tuple[bytes, bytes]] | None = None) -> None:
+    def finish(self, trailers: Headers | None = None) -> None:
         """That was all of it."""
         self._ended = True
         self._trailers = trailers or []
@@ -255,7 +262,7 @@ class Spool:
         return None
 
     @property
-    def trailers(self) -> list[tuple[bytes, bytes]]:
+    def trailers(self) -> Headers:
         """Complete when the body is."""
         return self._trailers
 

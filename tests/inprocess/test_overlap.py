@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -163,3 +164,29 @@ def test_a_gateway_that_cannot_keep_bodies_does_not_start_and_says_why(tmp_path:
     (line,) = gateway.log.read_text().splitlines()[-1:]
     assert line == f"whisper-gateway: request bodies cannot be kept in {tmp_path}/file: File exists"
     gateway.close()
+
+
+@pytest.mark.parametrize("size", [5, len(BODY)])
+def test_a_request_leaves_nothing_for_the_collector(standin: StandIn, size: int) -> None:
+    """It comes seldom, so that a body in a cycle would stay for long; and connections to engines are kept."""
+    with running_gateway({"whisper": Engine(standin.port)}) as gateway, gateway.raw() as raw:
+
+        def post() -> None:
+            raw.send(head(size)).send(BODY[:size])
+            assert is_right(raw, BODY[:size])
+            gateway.until(gateway.is_free)
+
+        post()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                post()
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            gc.collect()
+            left = [thing for thing in gc.garbage if type(thing).__module__.startswith("gateway.")]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+        assert left == []

@@ -225,3 +225,24 @@ async def test_a_file_that_cannot_be_read_back_is_our_failure(
         with pytest.raises(GatewayError, match="read the request's body back") as caught:
             await spool.reader().receive()
         assert caught.value.status == 500
+
+
+async def test_the_end_is_known_before_the_disk_has_the_last_part(
+    folder: SpoolFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    write = os.pwritev
+
+    def slowly(*arguments: object) -> int:
+        go_on.wait(10)
+        return write(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "pwritev", slowly)
+    data = body(MEMORY + 1)
+    async with spool_in(folder) as spool, asyncio.TaskGroup() as tasks:
+        tasks.create_task(spool.append(data, end=[(b"x-check", b"1")]))
+        reader = spool.reader()
+        message = await reader.receive()
+        assert (message["body"], message["more_body"]) == (data, False)
+        assert message["trailers"] == [(b"x-check", b"1")]
+        go_on.set()
