@@ -18,7 +18,7 @@ class Shares:
     each: bytes. buffer: what is read into, and so the most that can come at once.
     """
 
-    MOST, LEAST = 256 * 1024, 16 * 1024
+    MOST, LEAST = 256 * 1024, 8 * 1024
     TOTAL = 8 * 1024 * 1024
     """Bytes for all of them, as long as that leaves the least to each."""
 
