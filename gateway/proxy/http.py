@@ -97,7 +97,7 @@ async def _finish_with_body(call: Call, upstream: Upstream, answer_timeout: floa
     finally:
         upload.cancel()
         await asyncio.wait({upload})
-        upstream.release(request_sent=not upload.cancelled() and upload.exception() is None)
+        upstream.release(request_sent=not upload.cancelled() and upload.exception() is None, spare=True)
 
 
 async def relay(call: Call, upstream: Upstream, answer: Answer) -> int:

@@ -12,6 +12,8 @@ from gateway.proxy.upstream import Upstream
 from gateway.runtimes.base import Address
 
 CONNECT_TIMEOUT = 5.0
+MOST_SPARE = 16
+"""Idle connections beyond which those of uploads, which never use a kept one, are not kept."""
 OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM})
 """Failures to connect that say nothing about the engine."""
 
@@ -57,8 +59,12 @@ class Pool:
         keep_asking(transport.get_extra_info("socket"))
         return made
 
-    def keep(self, upstream: Upstream) -> None:
+    def keep(self, upstream: Upstream, *, spare: bool = False) -> None:
+        """Until somebody asks for it. A spare one is closed where there are some already."""
         idle = self._idle.setdefault(upstream.address, deque())
+        if spare and len(idle) >= MOST_SPARE:
+            upstream.close()
+            return
         upstream.idle_since = asyncio.get_running_loop().time()
         idle.append(upstream)
         if len(idle) > self._most_idle:

@@ -53,7 +53,7 @@ class Keeper(Protocol):
 
     head_limit: int
 
-    def keep(self, upstream: Upstream) -> None: ...
+    def keep(self, upstream: Upstream, *, spare: bool = False) -> None: ...
     def forget(self, upstream: Upstream) -> None: ...
 
 
@@ -361,12 +361,15 @@ class Upstream(Stream):
 
     # Afterwards
 
-    def release(self, *, request_sent: bool) -> None:
-        """The exchange is over. The connection serves again if both sides are at a clean boundary."""
+    def release(self, *, request_sent: bool, spare: bool = False) -> None:
+        """The exchange is over. The connection serves again if both sides are at a clean boundary.
+
+        spare: of a kind that is never made on a kept connection, so that many of them need not be kept.
+        """
         clean = request_sent and self.complete and self._keep_alive and not self._upgraded
         if clean and self.usable and not (self._paused or self._body or self._informational):
             self._idle = True
-            self._pool.keep(self)
+            self._pool.keep(self, spare=spare)
         elif request_sent:
             self.close()
         else:

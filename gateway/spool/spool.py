@@ -88,7 +88,7 @@ class Spool:
     async def append(self, data: bytes, *, end: Headers | None = None) -> None:
         """More of the body. Returns when there is room for what follows. Raises SpoolFull.
 
-        end: the trailers, if nothing follows; readers know that at once. Cancelled, it has taken this part all the same.
+        end: the trailers, if nothing follows; readers know it at once. Cancelled, it has taken this part all the same.
         """
         if end is not None:
             self._ended = True

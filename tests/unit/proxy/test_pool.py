@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import uvloop
 
-from gateway.proxy.pool import ConnectFailed, Pool
+from gateway.proxy.pool import MOST_SPARE, ConnectFailed, Pool
 from gateway.proxy.upstream import Broke
 from gateway.runtimes.base import Address
 from tests.fixtures.gateway import free_port
@@ -184,3 +184,22 @@ def test_a_connection_asks_if_a_silent_engine_is_there(loop: Callable[[], asynci
 
     with asyncio.Runner(loop_factory=loop) as runner:
         assert runner.run(options()) == (1, 60)
+
+
+async def test_of_connections_that_uploads_have_used_few_are_kept(pool: Pool) -> None:
+    async with tiny_engine() as engine:
+        used = [await pool.connect(engine.address) for _ in range(MOST_SPARE + 3)]
+        for upstream in used:
+            upstream.begin("GET")
+            upstream.write(GET)
+            await upstream.answer()
+            while (await upstream.read())[1]:
+                pass
+        for upstream in used:
+            upstream.release(request_sent=True, spare=True)
+        kept = 0
+        while pool.idle(engine.address) is not None:
+            kept += 1
+        assert kept == MOST_SPARE
+        for upstream in used:
+            upstream.abort()
