@@ -65,7 +65,7 @@ async def ask(client: Client, source: random.Random) -> str:
             told = await client.ask("/x", headers=(("Transfer-Encoding", "gzip"),))
             assert told.status == 400
         case _:
-            assert (await client.ask(f"/{source.random()}")).status == 404
+            assert (await client.ask(f"/missing?{source.random()}")).status == 404
     return kind
 
 
