@@ -141,7 +141,7 @@ def test_while_the_engine_wakes(standin: StandIn) -> None:
 
 
 def test_while_the_engine_wakes_and_its_upload_is_held_back(standin: StandIn) -> None:
-    with running_gateway({"whisper": Engine(standin.port)}) as gateway:
+    with running_gateway({"whisper": Engine(standin.port)}, spool={"per_request": "100k"}) as gateway:
         gateway.on_loop(gateway.runtimes["whisper"].start_gate.clear)
         with gateway.raw() as client:
             client.send(POST.format("/sum"))
