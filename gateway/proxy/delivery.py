@@ -54,6 +54,7 @@ class Delivery:
         self._record = record
         self._announce = announce
         self._intake = intake
+        self._replay = engine.spec.replay  # as it was when the request came, and its body was to be kept or not
         self._carry: Final[Carry] = tunnel if upgrade else forward
 
     async def run(self, pool: Pool) -> int:
@@ -79,7 +80,7 @@ class Delivery:
     async def _forward(self, lease: Lease, pool: Pool) -> int:
         """Raises ConnectFailed and AnswerCut, and Broke if the engine failed before its answer began."""
         spec, call, intake = self._engine.spec, self._call, self._intake
-        if intake is None or not (lease.waited or spec.replay or intake.begun):
+        if intake is None or not (lease.waited or self._replay or intake.begun):
             return await self._carry(call, pool, lease.address, spec.answer_timeout)
         intake.begin()
         reader = intake.spool.reader()
@@ -101,7 +102,7 @@ class Delivery:
         engine, spec = self._engine, self._engine.spec
         if lease.revoked:
             raise put_to_sleep(engine) from broke
-        if not broke.died or not spec.replay:
+        if not (broke.died and self._replay and spec.replay):
             raise trouble(broke, spec.answer_timeout) from broke
         if self._visit.again:
             raise trouble(broke, spec.answer_timeout, "It was sent the request twice.") from broke

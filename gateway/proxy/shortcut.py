@@ -5,8 +5,8 @@ turns of the event loop between them would cost more than all the rest. So the r
 read, and the answer as soon as it is here. Whatever does not fit (an answer in parts, a slow client, a connection that
 ends, the gateway's shutdown) goes on in a task, from where it stands.
 
-Only requests that may be sent twice come this way (RFC 9110 section 9.2.2): a kept connection may be closed by the
-engine just as we use it. Any other travels on a fresh connection and cannot be lost like that.
+Only requests that may be sent twice come this way (RFC 9110 section 9.2.2; `replay`): a kept connection may be closed
+by the engine just as we use it. Any other travels on a fresh connection and cannot be lost like that.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from gateway.supervision.admission import Lease
 
 REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 """Idempotent methods (RFC 9110 section 9.2.2)."""
+STALE = 1.0
+"""Seconds within which a kept connection that ends was closed just as it was used. Later, the engine has died."""
 
 
 class Client(Protocol):
@@ -53,8 +55,8 @@ def shortcut(endpoint: Endpoint, client: Client) -> Shortcut | None:
         errand = endpoint.errand(record)
     except GatewayError:
         return None  # to be said the long way
-    address = errand.engine.ready_at
-    if address is None or errand.upgrade or errand.permission is not None or errand.quiet:
+    address, spec = errand.engine.ready_at, errand.engine.spec
+    if address is None or not spec.replay or errand.upgrade or errand.permission is not None or errand.quiet:
         return None
     upstream = endpoint.pool.idle(address)
     if upstream is None:
@@ -69,7 +71,7 @@ def shortcut(endpoint: Endpoint, client: Client) -> Shortcut | None:
 class Shortcut:
     """One request on its short way. Made by `shortcut`; ends with the answer, in `drop`, or in a task."""
 
-    __slots__ = ("_client", "_endpoint", "_errand", "_lease", "_record", "_upstream")
+    __slots__ = ("_client", "_endpoint", "_errand", "_lease", "_record", "_sent", "_upstream")
 
     def __init__(
         self, endpoint: Endpoint, client: Client, errand: Errand, record: Record, upstream: Upstream, *, lease: Lease
@@ -86,6 +88,7 @@ class Shortcut:
         upstream.listener = self._heard
         upstream.write(identified(errand.head, record.identity))
         upstream.expect_answer(engine.spec.answer_timeout)
+        self._sent = upstream.loop.time()
 
     def _heard(self) -> None:
         """The engine has said something, or will say nothing any more."""
@@ -129,7 +132,8 @@ class Shortcut:
         try:
             return await finish(call, self._upstream)
         except Broke as broke:
-            if broke.heard or broke.late or self._lease.revoked:
+            was_stale = self._upstream.loop.time() < self._sent + STALE
+            if broke.heard or broke.late or self._lease.revoked or not was_stale:
                 delivery.send_again_after(broke, self._lease)
             # else the kept connection was closed just as it was used
         finally:
