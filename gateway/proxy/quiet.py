@@ -16,16 +16,19 @@ from weakref import WeakKeyDictionary
 from gateway.callers import Headers
 from gateway.config.schema import EngineSpec
 from gateway.lifecycle.phases import FAILED
-from gateway.proxy.cors import first
 from gateway.proxy.headers import has_body
 from gateway.proxy.http import Message, Send
 from gateway.supervision.supervisor import Supervisor
 
 HEALTH = frozenset({"/health", "/healthz", "/readyz", "/livez"})
 METRICS = "/metrics"
+PAGES = frozenset({"/docs", "/openapi.json", "/v1/models"})
+"""Asked for because of what they say, also where an engine's `ready.path` is one of them."""
 MOST_REMEMBERED = 1024 * 1024
 """Bytes of an answer that is remembered."""
 _PHASE = b"x-engine-phase"
+_IDENTIFYING = (b"auth", b"key", b"token", b"secret", b"session", b"cookie")
+"""In the names of headers by which an engine may know who asks."""
 _OF_ONE_ANSWER = frozenset({b"x-request-id", b"date", b"content-length"})
 
 
@@ -39,16 +42,17 @@ class Told:
 
 
 class LastAnswers:
-    """The last good answer of each engine to each of its quiet paths. In memory only; gone with the engine's entry."""
+    """The last good answer of each engine to each of its quiet paths. In memory only; gone when its entry changes."""
 
     def __init__(self) -> None:
-        self._of: WeakKeyDictionary[Supervisor, dict[str, Told]] = WeakKeyDictionary()
+        self._of: WeakKeyDictionary[Supervisor, tuple[EngineSpec, dict[str, Told]]] = WeakKeyDictionary()
 
-    def find(self, engine: Supervisor, path: str) -> Told | None:
-        return self._of.get(engine, {}).get(path)
-
-    def keep(self, engine: Supervisor, path: str, told: Told) -> None:
-        self._of.setdefault(engine, {})[path] = told
+    def of(self, engine: Supervisor) -> dict[str, Told]:
+        """By path, for the engine as it is set up now: it may ask now who comes."""
+        spec, answers = self._of.get(engine, (None, {}))
+        if spec is not engine.spec:
+            self._of[engine] = engine.spec, answers = engine.spec, {}
+        return answers
 
 
 def is_quiet(scope: Message, spec: EngineSpec) -> bool:
@@ -64,7 +68,7 @@ def is_quiet(scope: Message, spec: EngineSpec) -> bool:
 def told_for(engine: Supervisor, scope: Message, last: LastAnswers) -> Told | None:
     """What the gateway answers while the engine is not ready; None if that is the engine's to say."""
     path, phase = scope["raw_path"].decode("latin-1"), engine.phase
-    if path in HEALTH or path == engine.spec.ready.path:
+    if _is_about_health(path, engine.spec):
         headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
         body = json.dumps({"status": phase.value}).encode()
         if engine.retry_in is not None:
@@ -72,7 +76,7 @@ def told_for(engine: Supervisor, scope: Message, last: LastAnswers) -> Told | No
         told = Told(503 if phase is FAILED else 200, headers, body)
     elif path == METRICS:
         told = Told(200, [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")], b"")
-    elif scope["query_string"] or (found := last.find(engine, path)) is None:
+    elif scope["query_string"] or (found := last.of(engine).get(path)) is None:
         return None
     else:
         told = found
@@ -80,19 +84,29 @@ def told_for(engine: Supervisor, scope: Message, last: LastAnswers) -> Told | No
     return Told(told.status, [*told.headers, (b"content-length", length), (_PHASE, phase.value.encode())], told.body)
 
 
+def _is_about_health(path: str, spec: EngineSpec) -> bool:
+    return path in HEALTH or (path == spec.ready.path and path not in PAGES)
+
+
 def remembering(send: Send, engine: Supervisor, scope: Message, last: LastAnswers) -> Send:
     """A `send` that remembers the answer if it is good, small, and the same for everybody."""
     path = scope["raw_path"].decode("latin-1")
     spec = engine.spec
-    if scope["method"] != "GET" or scope["query_string"] or path in HEALTH or path in (METRICS, spec.ready.path):
+    if scope["method"] != "GET" or scope["query_string"] or path == METRICS or _is_about_health(path, spec):
         return send
-    if spec.forward_authorization or first(scope["headers"], b"cookie") is not None:
+    if spec.forward_authorization or _says_who_asks(scope["headers"]):
         return send
+    answers = last.of(engine)  # not those of what it is when the answer is here
 
     def keep(headers: Headers, body: bytes) -> None:
-        last.keep(engine, path, Told(200, [pair for pair in headers if pair[0] not in _OF_ONE_ANSWER], body))
+        answers[path] = Told(200, [pair for pair in headers if pair[0] not in _OF_ONE_ANSWER], body)
 
     return _Remembering(send, keep)
+
+
+def _says_who_asks(headers: Headers) -> bool:
+    """To the engine, which is not sent the gateway's own Authorization."""
+    return any(name != b"authorization" and any(part in name for part in _IDENTIFYING) for name, _ in headers)
 
 
 class _Remembering:

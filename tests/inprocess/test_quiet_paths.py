@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from gateway.config import Config
 from gateway.errors import StartRefused
 from gateway.lifecycle.events import SleepAsked
 from gateway.lifecycle.phases import Phase
@@ -199,3 +200,37 @@ def test_an_engine_that_has_died_unnoticed_is_answered_for() -> None:
         stage.gateway.reaches(Phase.ASLEEP)
         assert json.loads(client.get("/health").content)["status"] == "asleep"
         assert runtime.starts == 1
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/docs"])
+def test_a_page_that_is_the_ready_path_too_is_still_a_page(path: str) -> None:
+    """Who asks for the models of an engine without a /health of its own wants to read them."""
+    with stage_of(ready={"path": path}) as (stage, client):
+        assert client.get(path).content in (DOCS, b'{"data":[]}')
+        put_to_sleep(stage)
+        told = client.get(path)
+        assert told.content in (DOCS, b'{"data":[]}')
+        assert told.headers["x-engine-phase"] == "asleep"
+
+
+@pytest.mark.parametrize("name", ["X-API-Key", "api-key", "X-Auth-Token", "X-Access-Token", "X-Session-Id"])
+def test_what_an_engine_told_somebody_with_a_key_of_its_own_is_not_told_to_others(name: str) -> None:
+    with stage_of() as (stage, client):
+        wake(stage, client)
+        client.get("/docs", headers={name: "secret"})
+        put_to_sleep(stage)
+        client.get("/docs")
+        assert stage.gateway.runtimes["whisper"].starts == 2
+
+
+def test_what_was_told_before_the_engine_was_set_up_otherwise_is_forgotten() -> None:
+    """It may ask who comes from now on."""
+    with stage_of() as (stage, client):
+        wake(stage, client)
+        client.get("/docs")
+        data = stage.gateway.app.config.model_dump(exclude_unset=True)
+        data["engines"]["whisper"]["forward_authorization"] = True
+        stage.gateway.on_loop(lambda: stage.gateway.app.apply(Config.model_validate(data)))
+        put_to_sleep(stage)
+        assert client.get("/docs").content == DOCS
+        assert stage.gateway.runtimes["whisper"].starts == 2
