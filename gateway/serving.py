@@ -136,10 +136,10 @@ def settle_allocator() -> None:
 
 
 def settle_collector() -> None:
-    """What is loaded now stays; what requests leave behind is freed without the collector, so it may come seldom."""
+    """What is loaded now stays; most of what requests leave behind is freed without the collector: it comes seldom."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
+    gc.set_threshold(10_000, 20, 10)
 
 
 def raise_file_limit() -> None:

@@ -108,8 +108,10 @@ class Upstream(Stream):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
+        del self._parser  # it refers to us: else both would lie about until the collector comes
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         self.resume_writing()
         if self._idle:
             self._pool.forget(self)

@@ -106,6 +106,13 @@ class Connection(Outgoing):
         self._queue.clear()
         if self._exchange is not None:
             self._exchange.client_gone()
+        self._untie()
+
+    def _untie(self) -> None:
+        """End the circles of references that lead back here, or all of it lies about until the collector comes."""
+        del self._parser
+        self._exchange = self._arriving = self._tunnelled = None
+        self._fault = self._refusing = None
 
     @property
     def date(self) -> bytes:
