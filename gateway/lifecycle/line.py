@@ -11,7 +11,7 @@ out.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -22,12 +22,13 @@ from gateway.lifecycle.events import RequestArrived
 class _Party:
     """One party's requests, oldest first, and the sum of their sizes."""
 
-    requests: dict[int, RequestArrived] = field(default_factory=dict)
+    requests: OrderedDict[int, RequestArrived] = field(default_factory=OrderedDict)
     size: int = 0
 
 
 class Line:
-    """Tickets that wait. Adding, removing and taking the next cost the same however long it is.
+    """Tickets that wait. Adding, removing and taking the next cost the same however long it is: so its parts are
+    `OrderedDict`s, because a `dict` passes all that were taken out of it before it finds its first.
 
     size: bytes of all bodies together, those that come first not included.
     """
@@ -36,8 +37,8 @@ class Line:
 
     def __init__(self) -> None:
         self.size = 0
-        self._first: dict[int, None] = {}
-        self._turns: dict[str, _Party] = {}  # whose turn it is comes first
+        self._first: OrderedDict[int, None] = OrderedDict()
+        self._turns: OrderedDict[str, _Party] = OrderedDict()  # whose turn it is comes first
         self._party_of: dict[int, str] = {}
 
     def __len__(self) -> int:
@@ -96,7 +97,7 @@ class Line:
         ticket = next(iter(self._turns[name].requests))
         self.remove(ticket)
         if name in self._turns:
-            self._turns[name] = self._turns.pop(name)
+            self._turns.move_to_end(name)
         return ticket
 
     def clear(self) -> list[int]:

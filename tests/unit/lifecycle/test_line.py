@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from random import Random
 
@@ -34,6 +35,14 @@ def test_one_partys_requests_are_served_in_the_order_in_which_they_came() -> Non
 
 def test_parties_take_turns_in_the_order_in_which_they_joined() -> None:
     assert served(line_of("a", "a", "a", "b", "c", "b")) == [1, 4, 5, 2, 6, 3]
+
+
+@pytest.mark.parametrize("parties", [1, 50_000])
+def test_the_longest_line_is_let_in_within_a_moment(parties: int) -> None:
+    line = line_of(*(f"{number % parties}" for number in range(50_000)))
+    began = time.perf_counter()
+    assert len(served(line)) == 50_000
+    assert time.perf_counter() - began < 0.4
 
 
 def test_a_party_that_comes_back_joins_the_end_of_the_round() -> None:
