@@ -23,6 +23,8 @@ HIGH_WATER = 256 * 1024
 """Bytes that may wait in memory, each way, before the sender is held back."""
 LARGE = 64 * 1024
 MOST_INFORMATIONAL = 32
+MOST_LENGTH_DIGITS = 20
+"""Of 64 bits; zeros before them count. Python reads no number of more than 4300."""
 
 
 class Broke(Exception):
@@ -218,6 +220,8 @@ class Upstream(Stream):
         chunked = False
         for name, value in answer.headers:
             if name == b"content-length":
+                if len(value) > MOST_LENGTH_DIGITS:
+                    raise ValueError("a length with more digits than any has")
                 framed = True
             elif name == b"transfer-encoding":
                 if chunked or value.strip().lower() != b"chunked":

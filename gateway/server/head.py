@@ -16,6 +16,8 @@ from gateway.errors import BadRequestFraming, HeadTooLarge
 Headers = list[tuple[bytes, bytes]]
 
 MOST_HEADERS = 200
+MOST_LENGTH_DIGITS = 20
+"""Of 64 bits; zeros before them count. Python reads no number of more than 4300."""
 # The lengths are those of a DNS name and of an IPv6 address. Other parts remember the hostnames they have seen.
 _HOST = re.compile(rb"(?:[A-Za-z0-9_.-]{1,255}|\[[0-9A-Fa-f:.]{1,45}\])(?::[0-9]{1,5})?")
 
@@ -39,6 +41,8 @@ def check_head(method: str, version: str, headers: Headers) -> bool:
             if not _HOST.fullmatch(value):
                 raise BadRequestFraming("The Host header is not a hostname with an optional port.")
         elif name == b"content-length":
+            if len(value) > MOST_LENGTH_DIGITS:
+                raise BadRequestFraming("The Content-Length has more digits than any length.")
             body = value.strip(b"0") != b""
         elif name == b"transfer-encoding":
             encodings += 1

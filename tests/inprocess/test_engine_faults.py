@@ -35,6 +35,7 @@ BROKEN_ANSWERS = {
     "both lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
     "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
     "an unreadable length": b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+    "a length with thousands of zeros": b"HTTP/1.1 200 OK\r\nContent-Length: " + b"0" * 5000 + b"2\r\n\r\nok",
     "a folded header": b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 0\r\n\r\n",
     "a bare CR in a header": b"HTTP/1.1 200 OK\r\nX: a\rSet-Cookie: b\r\nContent-Length: 0\r\n\r\n",
     "a bare LF in a header": b"HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n",

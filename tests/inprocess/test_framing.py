@@ -30,6 +30,8 @@ LENGTHS = {
     "length with a point": POST + "Content-Length: 5.0\r\n\r\nhello",
     "length with a space inside": POST + "Content-Length: 1 5\r\n\r\nhello",
     "length beyond 64 bits": POST + "Content-Length: 18446744073709551617\r\n\r\nhello",
+    "a length with thousands of zeros": POST + f"Content-Length: {'0' * 5000}5\r\n\r\nhello",
+    "nothing but thousands of zeros": f"GET /hello HTTP/1.1\r\n{HOST}Content-Length: {'0' * 5000}\r\n\r\n",
     "gzip": POST + "Transfer-Encoding: gzip\r\n\r\n",
     "gzip, then chunked": POST + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     "chunked, then identity": POST + "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
