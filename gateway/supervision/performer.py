@@ -211,11 +211,6 @@ class Performer:
         """At the address known now: it may change while the engine runs, when its networks change."""
         return self.address is not None and await self.probe(self.address)
 
-    def _give_up_probe(self) -> None:
-        if self._probing is not None:
-            self._probing.cancel()
-            self._probing = None
-
     async def _look(self) -> None:
         self._look_queued = False
         ordered = self._ordered
@@ -257,11 +252,6 @@ class Performer:
         if self._next_look is not None:
             self._next_look.cancel()
         self._next_look = self._clock.call_later(LOOK_PAUSE, self.look_again)
-
-    def _look_again(self) -> None:
-        if not self._look_queued:
-            self._look_queued = True
-            self._todo.put_nowait((self._ordered, Look()))
 
     async def _watch(self) -> None:
         while True:
