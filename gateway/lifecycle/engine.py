@@ -98,15 +98,16 @@ class Engine:
         ticket = event.ticket
         if ticket in self.serving:
             self.serving.discard(ticket)
-            return self._place_is_free() if self.phase is READY else []
+            return self._place_is_free(event) if self.phase is READY else []
         if ticket in self.quiet:
             self.quiet.discard(ticket)
             return self._stop() if self.phase is READY and self._may_stop() else []
         self.waiting.remove(ticket)
         return self._needed_as_asked()
 
-    def _place_is_free(self) -> Commands:
-        self.failures.count = 0  # it works
+    def _place_is_free(self, event: e.RequestLeft) -> Commands:
+        if event.served:
+            self.failures.count = 0  # it works
         if self._seats.most is not inf and self.waiting and not self.yielding:
             return self._seats.fill()
         if self.yielding:
@@ -313,7 +314,7 @@ class Engine:
         self.instance = self._silent = None
         self._ours = True
         self._attempt += 1  # a probe of an earlier run may still be answered
-        self._wake_wanted = self._preload_wanted = False
+        self._wake_wanted = False
         return [StartEngine(), self._set_alarm(self.policy.start_timeout, AlarmKind.START)]
 
     def _adopt(self) -> Commands:
@@ -347,13 +348,14 @@ class Engine:
         refusals = self._seats.refuse_waiting(error)
         self._ends_run(FAILED)
         self.failures.add(reason, public)
-        self._wake_wanted = self._preload_wanted = False
+        self._wake_wanted = False
+        self._preload_wanted &= self._silent is not None  # if the runtime never heard of it, it is still to come
         self._clearing = True
         return [*refusals, StopEngine()]
 
     def _rest(self) -> Commands:
         self._clearing = False
-        if self._wake_wanted or self._preload_wanted:
+        if self._wake_wanted:
             return self._start()
         return [self._set_alarm(self.failures.rest, AlarmKind.REST)]
 

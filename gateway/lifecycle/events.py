@@ -29,9 +29,13 @@ class RequestArrived(Event):
 
 @dataclass(frozen=True, slots=True)
 class RequestLeft(Event):
-    """The request is over, or its client has gone. Its lease, or its place among the waiting, is free."""
+    """The request is over, or its client has gone. Its lease, or its place among the waiting, is free.
+
+    served: it was answered to the end.
+    """
 
     ticket: int
+    served: bool = True
 
 
 @dataclass(frozen=True, slots=True)

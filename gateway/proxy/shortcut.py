@@ -112,7 +112,7 @@ class Shortcut:
         """The answer has nobody any more to go to, for this reason."""
         self._upstream.listener = None
         self._upstream.abort()
-        self._lease.leave()
+        self._lease.leave(served=False)
         self._record.failed(error)
         self._endpoint.note(self._record)
 
@@ -129,13 +129,16 @@ class Shortcut:
 
     async def _rest(self, call: Call) -> int:
         delivery = self._endpoint.delivery(call, self._errand, self._record)
+        served = False
         try:
-            return await finish(call, self._upstream)
+            status = await finish(call, self._upstream)
+            served = True
+            return status
         except Broke as broke:
             was_stale = self._upstream.loop.time() < self._sent + STALE
             if broke.heard or broke.late or self._lease.revoked or not was_stale:
                 delivery.send_again_after(broke, self._lease)
             # else the kept connection was closed just as it was used
         finally:
-            self._lease.leave()
+            self._lease.leave(served=served)
         return await delivery.run(self._endpoint.pool)  # no stop fits between the two leases

@@ -41,7 +41,9 @@ class Desk(Protocol):
     """The part of a supervisor that hands out tickets."""
 
     def arrive(self, visit: Visit) -> tuple[int, Target | asyncio.Future[Target]]: ...
-    def leave(self, ticket: int) -> None: ...
+    def leave(self, ticket: int, *, served: bool = True) -> None:
+        """served: it was answered to the end."""
+
     def limit(self, future: asyncio.Future[Target]) -> Timer:
         """Let nobody wait for this for ever."""
 
@@ -70,9 +72,9 @@ class Lease:
         """Whether an operator has put the engine to sleep by force since, which cuts off whom it served."""
         return not self._desk.holds(self._ticket)
 
-    def leave(self) -> None:
-        """Give it back. Only for a lease that was not had from a block."""
-        self._desk.leave(self._ticket)
+    def leave(self, *, served: bool = True) -> None:
+        """Give it back. Only for a lease that was not had from a block. served: the answer came to its end."""
+        self._desk.leave(self._ticket, served=served)
 
     def lost_contact(self) -> None:
         """The engine at this address refuses connections. The next admission waits until it answers again."""
@@ -117,4 +119,4 @@ class Admission:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._desk.leave(self._ticket)
+        self._desk.leave(self._ticket, served=error is None)

@@ -41,14 +41,15 @@ class Learned:
         self.wakes = Times()
         self.services = Times()
 
-    def come_again(self, rounds: int, *, awake: bool, waking_for: float) -> float:
+    def come_again(self, rounds: int, *, awake: bool, waking_for: float, rest: float = 0.0) -> float:
         """Seconds after which somebody has a fair chance, if so many rounds are before him.
 
-        awake: whether no wake has to be waited for; else `waking_for` says for how long it has been under way.
+        awake: whether no wake has to be waited for; else `waking_for` says for how long it has been under way, and
+        `rest` how long it is until it may begin.
         """
         wake, service = self.wakes.p90, self.services.mean
         if not awake:
-            still = UNKNOWN if wake is None else max(0.0, wake - waking_for)
+            still = rest + (UNKNOWN if wake is None else max(0.0, wake - waking_for))
         else:
             still = UNKNOWN if rounds and service is None else 0.0
         return min(LONGEST, max(1.0, still + rounds * (service or 0.0)))

@@ -156,17 +156,17 @@ class Supervisor(Sight):
 
         return self._clock.call_later(seconds, too_late)
 
-    def leave(self, ticket: int) -> None:
-        """The request with this ticket is over, whether it was ever admitted or not."""
+    def leave(self, ticket: int, *, served: bool = True) -> None:
+        """The request with this ticket is over, whether it was ever admitted or not. served: answered to the end."""
         if self._departures is not None:
             self._departures.set()  # who waits for it goes on when this step is over
         if self._waiters:
             self._waiters.pop(ticket, None)
-        if self._served_since and (since := self._served_since.pop(ticket, None)) is not None:
+        if self._served_since and (since := self._served_since.pop(ticket, None)) is not None and served:
             self.learned.services.add(self._clock.monotonic() - since)
         if self._machine.policy.budgeted:
             self._last_used = self._clock.monotonic()
-        event = e.RequestLeft(ticket)
+        event = e.RequestLeft(ticket, served)
         if commands := self._machine.handle(event):
             if self._machine.phase is self._phase_seen:
                 self._perform(commands)  # the idle alarm, mostly: nearly every request ends like this
@@ -308,7 +308,7 @@ class Supervisor(Sight):
         if error is not None:
             waiter.future.set_exception(self._explained(error))
             return
-        if self.spec.concurrency is not None:
+        if self.spec.concurrency is not None and not waiter.visit.quiet:  # a quiet one takes nobody's turn
             self._served_since[ticket] = self._clock.monotonic()
         waiter.future.set_result(self._target())
 
@@ -320,7 +320,9 @@ class Supervisor(Sight):
             rounds = math.ceil(self.waiting / self.spec.concurrency) if self.spec.concurrency else 0
             begun = self._spells.waking_since
             waking_for = 0.0 if begun is None else self._clock.monotonic() - begun
-            error.retry_after = self.learned.come_again(rounds, awake=self.phase is READY, waking_for=waking_for)
+            awake = self.phase is READY and not self._machine.yielding  # who makes room is woken anew for who waits
+            rest = self.retry_in or 0.0
+            error.retry_after = self.learned.come_again(rounds, awake=awake, waking_for=waking_for, rest=rest)
         return error
 
     def _account_for_room(self, event: e.Event) -> None:

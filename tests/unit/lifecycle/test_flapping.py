@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.lifecycle.commands import Admit, StartEngine
-from gateway.lifecycle.events import LostContact, RuntimeSilent, SeenStopped, Started, Stopped, WakeAsked
+from gateway.lifecycle.events import LostContact, RequestLeft, RuntimeSilent, SeenStopped, Started, Stopped, WakeAsked
 from tests.unit.lifecycle.story import Alarm, Refused, Story, crashed_once, flapping, serving, starting
 
 CRASH = SeenStopped("exited with code 137", crashed=True, steady=False)
@@ -61,6 +61,14 @@ def test_an_engine_that_has_served_somebody_works() -> None:
     engine.arrives(2)
     assert engine.tell(CRASH) == []
     assert (engine.phase, engine.machine.failures.count) == ("ASLEEP", 1)
+
+
+def test_an_engine_that_dies_in_the_middle_of_each_answer_does_not() -> None:
+    engine = crashed_once()
+    engine.arrives(1)
+    engine.tell(RequestLeft(1, served=False))
+    assert engine.tell(CRASH) == [Alarm(2)]
+    assert (engine.phase, engine.machine.failures.count) == ("FAILED", 2)
 
 
 def test_an_engine_that_has_been_ready_for_long_worked() -> None:

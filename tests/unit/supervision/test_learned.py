@@ -48,6 +48,7 @@ def test_who_comes_again_finds_the_wake_over_and_the_rounds_before_him() -> None
     assert known.come_again(4, awake=False, waking_for=15) == 17
     assert known.come_again(4, awake=False, waking_for=100) == 12
     assert known.come_again(4, awake=True, waking_for=0) == 12
+    assert known.come_again(4, awake=False, waking_for=0, rest=10) == 42
 
 
 def test_as_long_as_nothing_is_known_it_is_a_guess() -> None:

@@ -6,10 +6,11 @@ import asyncio
 
 import pytest
 
-from gateway.errors import NotAwake, QueueFull, QueueTimeout
-from gateway.lifecycle.events import SleepAsked, WakeAsked
-from gateway.lifecycle.phases import ASLEEP, READY
+from gateway.errors import EngineBroke, NotAwake, QueueFull, QueueTimeout
+from gateway.lifecycle.events import RoomWanted, SleepAsked, WakeAsked
+from gateway.lifecycle.phases import ASLEEP, FAILED, READY
 from gateway.supervision.admission import Lease, Visit
+from gateway.supervision.learned import UNKNOWN
 from tests.unit.supervision.stage import Stage, Visitor, calm, staged, until
 
 pytestmark = pytest.mark.anyio
@@ -196,6 +197,52 @@ async def test_who_is_refused_is_told_when_the_line_will_have_gone() -> None:
         assert error.retry_after == 2 * 12
         for visitor in visitors:
             await visitor.leaves()
+
+
+async def test_quiet_visits_say_nothing_about_how_long_a_service_takes() -> None:
+    async with staged(concurrency=2, running=True) as stage, asyncio.TaskGroup() as group:
+        (visitor,) = await arrive(stage, group, "a")
+        async with stage.engine.admitted(Visit(quiet=True)):
+            pass
+        stage.clock.advance(12)
+        await visitor.leaves()
+        assert stage.engine.learned.services.mean == 12
+
+
+async def test_what_was_not_served_to_the_end_says_nothing_either() -> None:
+    async with staged(concurrency=2, running=True) as stage:
+        with pytest.raises(EngineBroke):
+            async with stage.engine.admitted():
+                raise EngineBroke("The engine closed the connection before it answered.")
+        assert stage.engine.learned.services.mean is None
+
+
+async def test_who_is_refused_while_the_engine_makes_room_comes_again_when_it_can_be_back() -> None:
+    async with staged(queue={"limit": 1}, running=True) as stage, asyncio.TaskGroup() as group:
+        (served,) = await arrive(stage, group, "a")
+        stage.engine.tell(RoomWanted(wanted=True))
+        (held,) = await arrive(stage, group, "a")
+        (late,) = await arrive(stage, group, "a")
+        error = await late.decided()
+        assert isinstance(error, QueueFull)
+        assert error.retry_after == UNKNOWN
+        await served.leaves()
+        await held.leaves()
+
+
+async def test_who_is_held_in_a_rest_for_too_long_comes_again_after_it() -> None:
+    async with staged(queue={"max_wait": 1}) as stage, asyncio.TaskGroup() as group:
+        for _ in range(5):
+            stage.engine.tell(WakeAsked())
+            await stage.reaches(READY)
+            stage.runtime.crash(1)
+            await stage.reaches(ASLEEP, FAILED)
+        held = Visitor(stage, group, Visit(again=True))
+        await calm()
+        stage.clock.advance(1)
+        error = await held.decided()
+        assert isinstance(error, QueueTimeout)
+        assert error.retry_after == 15
 
 
 async def test_a_wake_under_way_counts_with_what_is_left_of_it() -> None:

@@ -1,0 +1,64 @@
+"""Engines to be preloaded whose start goes wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.errors import StartRefused
+from gateway.lifecycle.events import SleepAsked, WakeAsked
+from gateway.lifecycle.phases import ASLEEP, FAILED, READY, WAKING
+from tests.unit.supervision.stage import Stage, calm, staged, supervised, until
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_what_was_to_be_preloaded_still_is_when_docker_has_come_later_than_a_start_may_take() -> None:
+    stage = Stage()
+    stage.runtime.available = False
+    async with supervised(stage):
+        await stage.engine.looked.wait()
+        stage.engine.tell(WakeAsked(politely=True))
+        for _ in range(3):
+            await calm()
+            stage.clock.advance(60)
+            await stage.reaches(FAILED)
+            await until(lambda: stage.engine.retry_in is not None)
+            stage.clock.advance(stage.engine.retry_in or 0)
+            await stage.reaches(WAKING)
+        stage.runtime.available = True
+        await calm()
+        stage.clock.advance(2)
+        await stage.reaches(READY)
+        stage.clock.advance(900)
+        await stage.reaches(ASLEEP)
+        await calm()
+    assert (stage.phase, stage.runtime.starts) == (ASLEEP, 1)
+
+
+async def test_an_operators_sleep_ends_that() -> None:
+    stage = Stage()
+    stage.runtime.available = False
+    async with supervised(stage):
+        await stage.engine.looked.wait()
+        stage.engine.tell(WakeAsked(politely=True))
+        await calm()
+        stage.clock.advance(60)
+        await stage.reaches(FAILED)
+        stage.engine.tell(SleepAsked())
+        await until(lambda: stage.engine.retry_in is not None)
+        stage.clock.advance(60)
+        await stage.reaches(ASLEEP)
+        await calm()
+        assert stage.phase is ASLEEP
+
+
+async def test_an_engine_that_cannot_be_started_is_preloaded_once() -> None:
+    async with staged() as stage:
+        stage.runtime.fail_next_start(StartRefused("has no disk space left"))
+        stage.engine.tell(WakeAsked(politely=True))
+        await stage.reaches(FAILED)
+        await until(lambda: stage.engine.retry_in is not None)
+        stage.clock.advance(60)
+        await stage.reaches(ASLEEP)
+        await calm()
+        assert (stage.phase, stage.runtime.starts) == (ASLEEP, 0)
