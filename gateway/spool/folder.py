@@ -11,10 +11,14 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+import structlog
+
 from gateway.spool.file import SpoolFile
 
 THREADS = 4
 """At work on the disk at once, for all requests."""
+COMPLAIN_EVERY = 60.0
+"""Seconds between two lines of the log about a disk that cannot be written."""
 PREFIX = "whisper-gateway-body-"
 
 
@@ -23,6 +27,7 @@ class SpoolFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._complained: float | None = None
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="spool")
 
     def prepare(self) -> None:
@@ -48,6 +53,13 @@ class SpoolFolder:
             opening.add_done_callback(_close_unwanted)
             raise
         return SpoolFile(descriptor, self._threads, closed)
+
+    def could_not_write(self, error: OSError) -> None:
+        """Says so in the log, but not for each of the requests that this concerns: the log may be on the same disk."""
+        now = asyncio.get_running_loop().time()
+        if self._complained is None or now >= self._complained + COMPLAIN_EVERY:
+            self._complained = now
+            structlog.get_logger().warning("spool.not_written", folder=str(self.path), reason=error.strerror)
 
     def close(self) -> None:
         """No more files. Those that are open are closed by their spools."""

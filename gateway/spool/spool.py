@@ -177,14 +177,11 @@ class Spool:
     async def _write(self, parts: list[bytes], size: int) -> bool:
         """Whether it is on disk. Tries until a reader is under way, or for a while. Raises SpoolFull."""
         deadline = asyncio.get_running_loop().time() + self.patience
-        complained = False
         while True:
             try:
                 return await self._written(parts, size)
             except OSError as error:
-                if not complained:
-                    complained = True
-                    _log.warning("spool.not_written", folder=str(self._folder.path), reason=error.strerror)
+                self._folder.could_not_write(error)
                 if self._readers or self._closed:
                     return False
                 if asyncio.get_running_loop().time() >= deadline:

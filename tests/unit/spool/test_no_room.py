@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.errors import SpoolFull
+from gateway.spool import folder as folder_module
 from gateway.spool.folder import SpoolFolder
 from gateway.spool.quota import Quota
 from gateway.spool.spool import MEMORY, Spool
@@ -146,6 +147,20 @@ async def test_a_full_disk_is_waited_for_and_then_refused(small_folder: SpoolFol
         assert (caught.value.status, caught.value.code, caught.value.retry_after) == (507, "spool_full", 30)
     (line,) = journal
     assert (line["event"], line["reason"]) == ("spool.not_written", "No space left on device")
+
+
+async def test_a_full_disk_is_told_once_however_many_it_concerns(
+    small_folder: SpoolFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for complain_every, told in ((60.0, 1), (0.0, 3)):
+        monkeypatch.setattr(folder_module, "COMPLAIN_EVERY", complain_every)
+        with capture_logs() as journal:
+            for _ in range(3):
+                async with spool_in(small_folder) as spool:
+                    spool.patience = 0
+                    with pytest.raises(SpoolFull):
+                        await fill(spool, body(2 * SMALL_DISK))
+        assert len(journal) == told
 
 
 async def test_a_reader_helps_over_a_full_disk(small_folder: SpoolFolder) -> None:
