@@ -73,12 +73,15 @@ class Reloader:
             try:
                 config = await asyncio.to_thread(self._load)
                 self._refuse_fixed(config)
+                done = self._app.apply(config)
             except ConfigError as error:
                 for problem in error.problems:
                     _log.error("config.invalid", problem=problem, cause=cause)
                 self._app.announce.tell(Reloaded(ok=False))
                 raise ReloadRefused("\n".join(error.problems)) from error
-            done = self._app.apply(config)
+            except Exception:
+                self._app.announce.tell(Reloaded(ok=False))
+                raise
         self._app.announce.tell(Reloaded(ok=True))
         _log.info("config.reloaded", cause=cause, added=done.added, changed=done.changed, removed=done.removed)
         return done

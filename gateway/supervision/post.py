@@ -44,5 +44,13 @@ class Post:
                     running.cancel()
             structlog.get_logger().info("engine.retired", engine=self.supervisor.name)
         finally:
-            await self.supervisor.runtime.aclose()
+            await self._close()
             self.over.set()
+
+    async def _close(self) -> None:
+        try:
+            await self.supervisor.runtime.aclose()
+        except (
+            Exception
+        ):  # ours; it shall not end the other engines' supervision, nor keep this one's successor waiting
+            structlog.get_logger().exception("engine.closing_broke", engine=self.supervisor.name)

@@ -166,3 +166,4 @@ async def test_a_mistake_of_ours_while_following_the_file_is_logged_and_followed
     with capture_logs() as lines:
         await Reloader(file, app)._try("the file has changed")
     assert [line["event"] for line in lines] == ["config.reload_broke"]
+    assert app.facts == [Reloaded(ok=False)], "who watches the metrics has to know"

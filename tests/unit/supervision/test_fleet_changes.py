@@ -329,3 +329,16 @@ async def test_whatever_changes_when_everybody_is_served_and_nothing_runs_twice(
                 await guest.leaves()
                 assert guest.error is None
         await gone(hall)
+
+
+async def test_a_runtime_that_cannot_be_closed_disturbs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the other engines, nor the one that comes in its place."""
+    async with town(a=contained("a"), b=contained("b")) as hall:
+        monkeypatch.setattr(hall.runtimes[0], "aclose", lambda: 1 / 0)
+        with capture_logs() as lines:
+            hall.fleet.apply({"a": contained("a").model_copy(update={"port": 2}), "b": contained("b")})
+            await gone(hall)
+        assert [line["engine"] for line in lines if line["event"] == "engine.closing_broke"] == ["a"]
+        for engine in hall.fleet.all:
+            async with engine.admitted():
+                assert engine.phase is READY
