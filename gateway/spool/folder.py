@@ -19,6 +19,8 @@ THREADS = 4
 """At work on the disk at once, for all requests."""
 COMPLAIN_EVERY = 60.0
 """Seconds between two lines of the log about a disk that cannot be written."""
+ONE_GIVES_UP_PER = 0.6
+"""Seconds. Meanwhile the others who wait for a full disk have tried it again, and may find room."""
 PREFIX = "whisper-gateway-body-"
 
 
@@ -29,6 +31,7 @@ class SpoolFolder:
         self.path = path
         self._complained: float | None = None
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="spool")
+        self._gave_up = float("-inf")
 
     def prepare(self) -> None:
         """Make the folder, for us alone, unless it is there; and remove what a crash has left in it.
@@ -60,6 +63,14 @@ class SpoolFolder:
         if self._complained is None or now >= self._complained + COMPLAIN_EVERY:
             self._complained = now
             structlog.get_logger().warning("spool.not_written", folder=str(self.path), reason=error.strerror)
+
+    def lets_give_up(self) -> bool:
+        """Whether somebody who waits in vain for space may give up now. If so, he does."""
+        now = asyncio.get_running_loop().time()
+        if now - self._gave_up < ONE_GIVES_UP_PER:
+            return False
+        self._gave_up = now
+        return True
 
     def close(self) -> None:
         """No more files. Those that are open are closed by their spools."""

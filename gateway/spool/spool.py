@@ -176,7 +176,8 @@ class Spool:
 
     async def _write(self, parts: list[bytes], size: int) -> bool:
         """Whether it is on disk. Tries until a reader is under way, or for a while. Raises SpoolFull."""
-        deadline = asyncio.get_running_loop().time() + self.patience
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         while True:
             try:
                 return await self._written(parts, size)
@@ -184,9 +185,13 @@ class Spool:
                 self._folder.could_not_write(error)
                 if self._readers or self._closed:
                     return False
-                if asyncio.get_running_loop().time() >= deadline:
+                if self._gives_up(waited=loop.time() - began):
                     raise SpoolFull("The disk for request bodies is full.", retry_after=30) from error
                 await self._change(RETRY)
+
+    def _gives_up(self, waited: float) -> bool:
+        """One at a time, so that those who have waited as long get what room that makes; but not for ever."""
+        return waited >= 2 * self.patience or (waited >= self.patience and self._folder.lets_give_up())
 
     async def _written(self, parts: list[bytes], size: int) -> bool:
         """False: while it was being written the spool became a pipe, or was closed. Raises OSError."""

@@ -163,6 +163,24 @@ async def test_a_full_disk_is_told_once_however_many_it_concerns(
         assert len(journal) == told
 
 
+async def test_who_gives_up_a_full_disk_makes_room_for_the_others(small_folder: SpoolFolder) -> None:
+    """They have waited as long, and would all be refused at once."""
+    data = body(SMALL_DISK * 2 // 5)
+    async with spool_in(small_folder) as a, spool_in(small_folder) as b, spool_in(small_folder) as c:
+        spools = [a, b, c]
+
+        async def keep(spool: Spool) -> bytes | None:
+            spool.patience = 0.3
+            try:
+                await fill(spool, data)
+            except SpoolFull:
+                spool.close()
+                return None
+            return await read_all(spool.reader())
+
+        assert sorted(await asyncio.gather(*map(keep, spools)), key=bool) == [None, data, data]
+
+
 async def test_a_reader_helps_over_a_full_disk(small_folder: SpoolFolder) -> None:
     data = body(3 * SMALL_DISK)
     async with spool_in(small_folder) as spool, asyncio.TaskGroup() as tasks:
