@@ -67,6 +67,7 @@ NEEDS = {
     "docker": docker_answers,
     "nginx": lambda: shutil.which("nginx") is not None,
     "browser": browser_found,
+    "root": lambda: os.geteuid() == 0,
 }
 
 

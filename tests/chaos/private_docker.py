@@ -1,0 +1,88 @@
+"""A Docker daemon of one's own, to be stopped, killed and frozen. Only `apart`: it rewrites its network's rules."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from tests.chaos.apart import has_own_network
+from tests.fixtures.docker import STANDIN_IMAGE
+
+PATIENCE = 60.0
+
+
+class PrivateDocker:
+    """Keeps everything in its folder, which must be short: sockets are in it. url: what DOCKER_HOST is for it.
+
+    Containers survive the end of the daemon if it was last started with `keep`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"unix://{folder}/docker.sock"
+
+    def start(self, *, keep: bool = False) -> None:
+        """Returns when it answers."""
+        assert has_own_network(), "never in the machine's own"
+        folder = self._folder
+        words = ["dockerd", "-H", self.url, "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"]
+        words += ["--pidfile", f"{folder}/pid", *(["--live-restore"] if keep else [])]
+        (folder / "pid").unlink(missing_ok=True)  # of a killed one; its number may be anybody's by now
+        with (folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + PATIENCE
+        while not self._answers():
+            assert self._process.poll() is None, (folder / "log").read_text()[-2000:]
+            assert time.monotonic() < deadline, (folder / "log").read_text()[-2000:]
+            time.sleep(0.02)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        assert self._process is not None
+        self._process.send_signal(how)
+        self._process.wait(PATIENCE)
+
+    def freeze(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def load(self, image: str) -> None:
+        """Copy an image from the Docker that the environment names."""
+        with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saved:
+            loading = ["docker", "-H", self.url, "load", "--quiet"]
+            subprocess.run(loading, stdin=saved.stdout, check=True, capture_output=True)
+
+    def create(self, name: str, **settings: Any) -> None:
+        """A container of the stand-in's image."""
+        with contextlib.closing(docker.DockerClient(self.url)) as client:
+            client.containers.create(STANDIN_IMAGE, name=name, init=True, **settings)
+
+    def close(self) -> None:
+        """Ends all that it has started. Its mounts end with the thread it ran in."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self.thaw()
+        else:
+            self.start()
+        with contextlib.closing(docker.DockerClient(self.url)) as client:
+            for container in client.containers.list(all=True):
+                container.remove(force=True)
+        self.stop()
+
+    def _answers(self) -> bool:
+        try:
+            with contextlib.closing(docker.DockerClient(self.url, timeout=5)) as client:
+                return bool(client.ping())
+        except (docker.errors.DockerException, OSError):
+            return False
