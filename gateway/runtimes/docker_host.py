@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
+from gateway.errors import StartRefused
 from gateway.runtimes.docker_address import Vantage, local_vantage
 from gateway.runtimes.docker_claims import Claims
 from gateway.runtimes.docker_events import Attributes, DockerEvents
@@ -29,6 +30,9 @@ CALLS_AT_ONCE = 64
 
 ANSWER_SECONDS = 30
 """How long Docker may take to answer a call; on top of the stop timeout for a stop."""
+
+GOODBYE_SECONDS = 5
+"""How long a Docker that has just refused something may take to say that it is there."""
 
 SILENCE_SECONDS = 60
 """After so much silence the event stream is opened anew, in case Docker has frozen."""
@@ -96,6 +100,21 @@ class DockerHost:
             raise translated(error) from error
         try:
             return action(client.api)
+        except FOREIGN as error:
+            trouble = translated(error)
+            if isinstance(trouble, StartRefused):
+                self._ask_whether_there()
+            raise trouble from error
+
+    def _ask_whether_there(self) -> None:
+        """A daemon that is about to end lets nobody in any more, and refuses with odd reasons what it was just at.
+
+        Raises RuntimeUnavailable.
+        """
+        from gateway.runtimes.docker_errors import FOREIGN, translated  # noqa: PLC0415 - imports the SDK
+
+        try:
+            self._connect(min(GOODBYE_SECONDS, self._answer_seconds)).close()
         except FOREIGN as error:
             raise translated(error) from error
 

@@ -15,7 +15,8 @@ STATE = {"Running": True, "StartedAt": "2026-11-21T15:58:55Z"}
 class ScriptedDocker:
     """One container named `engine`, on the host's network. For use with `async with`.
 
-    starting: awaited while a start is under way. logs: what the container wrote, as frames or, with `tty`, as it is.
+    starting: awaited while a start is under way, and may refuse it by returning words.
+    logs: what the container wrote, as frames or, with `tty`, as it is.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,6 +32,9 @@ class ScriptedDocker:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.let_nobody_in()
+
+    def let_nobody_in(self) -> None:
         self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -50,8 +54,8 @@ class ScriptedDocker:
             case "version":
                 return 200, [b'{"ApiVersion": "1.47"}']
             case "start":
-                if self.starting is not None:
-                    await self.starting()
+                if self.starting is not None and isinstance(words := await self.starting(), str):
+                    return 500, [json.dumps({"message": words}).encode()]
                 self.running = True
                 return 204, []
             case "logs":

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config.schema import EngineSpec
-from gateway.errors import RuntimeUnavailable
+from gateway.errors import RuntimeUnavailable, StartRefused
 from gateway.runtimes.base import Running
 from gateway.runtimes.docker import DockerRuntime
 from gateway.runtimes.docker_host import DockerHost
@@ -54,6 +54,25 @@ async def test_docker_may_not_take_for_ever_for_a_start(daemon: ScriptedDocker) 
     with pytest.raises(RuntimeUnavailable, match="did not answer in time"):
         await runtime.start()
     given_up.set()
+    await runtime.aclose()
+
+
+@pytest.mark.parametrize("ends", [False, True])
+async def test_what_a_docker_that_ends_refuses_is_no_fault_of_the_engine(
+    daemon: ScriptedDocker,
+    ends: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """It lets nobody in any more, and breaks off what it was at with whatever error that causes."""
+
+    async def starting() -> str:
+        if ends:
+            daemon.let_nobody_in()
+        return "grpc: the client connection is closing"
+
+    daemon.starting = starting
+    runtime = runtime_at(daemon)
+    with pytest.raises(RuntimeUnavailable if ends else StartRefused, match="nobody listens" if ends else "closing"):
+        await runtime.start()
     await runtime.aclose()
 
 
