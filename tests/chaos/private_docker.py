@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -20,21 +21,23 @@ PATIENCE = 60.0
 class PrivateDocker:
     """Keeps everything in its folder, which must be short: sockets are in it. url: what DOCKER_HOST is for it.
 
-    Containers survive the end of the daemon if it was last started with `keep`.
+    keeps: containers survive the end of the daemon.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.keeps = False
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"unix://{folder}/docker.sock"
 
     def start(self, *, keep: bool = False) -> None:
-        """Returns when it answers."""
+        """Returns when it answers. keep: see `keeps`."""
+        self.keeps = keep
         assert has_own_network(), "never in the machine's own"
         folder = self._folder
         words = ["dockerd", "-H", self.url, "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"]
         words += ["--pidfile", f"{folder}/pid", *(["--live-restore"] if keep else [])]
-        (folder / "pid").unlink(missing_ok=True)  # of a killed one; its number may be anybody's by now
+        self._clear()
         with (folder / "log").open("ab") as log:
             self._process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + PATIENCE
@@ -47,6 +50,18 @@ class PrivateDocker:
         assert self._process is not None
         self._process.send_signal(how)
         self._process.wait(PATIENCE)
+
+    def _clear(self) -> None:
+        """Away with what a killed one has left behind: numbers may be anybody's by now, and nobody listens any more."""
+        containerd = self._folder / "exec" / "containerd"
+        if (containerd / "containerd.pid").exists():  # it ends with its daemon
+            number = (containerd / "containerd.pid").read_text().strip()
+            deadline = time.monotonic() + PATIENCE
+            while is_alive(number):
+                assert time.monotonic() < deadline, "containerd does not end"
+                time.sleep(0.02)
+        for left in [self._folder / "pid", *containerd.glob("containerd.pid"), *containerd.glob("*.sock*")]:
+            left.unlink(missing_ok=True)
 
     def freeze(self) -> None:
         assert self._process is not None
@@ -81,8 +96,19 @@ class PrivateDocker:
         self.stop()
 
     def _answers(self) -> bool:
-        try:
-            with contextlib.closing(docker.DockerClient(self.url, timeout=5)) as client:
-                return bool(client.ping())
-        except (docker.errors.DockerException, OSError):
-            return False
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.settimeout(5)
+            try:
+                asking.connect(f"{self._folder}/docker.sock")
+                asking.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+                return b" 200 " in asking.recv(100)
+            except OSError:
+                return False
+
+
+def is_alive(pid: str) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"
