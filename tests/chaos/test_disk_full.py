@@ -48,11 +48,8 @@ class Scene:
         async with Client(self.gateway.port, f"{name}.test", patience=PATIENCE + 30) as client:
             return await client.ask("/sum", body=body)
 
-    async def until_waiting(self, count: int) -> None:
-        await asyncio.to_thread(self.gateway.until, lambda: self.gateway.engine("asleep").waiting == count)
-
-    async def until_full(self, times: int) -> None:
-        await asyncio.to_thread(self.gateway.until, lambda: len(self.gateway.events("spool.not_written")) >= times)
+    async def until_full(self) -> None:
+        await asyncio.to_thread(self.gateway.until, lambda: 0 in self.free())
 
     def fall_asleep(self) -> None:
         self.opening.shut()
@@ -88,10 +85,9 @@ def test_the_disk_for_bodies_is_full(trial: Trial, source: random.Random, disk: 
     async def fill(scene: Scene) -> None:
         bodies = [Body(LARGE, source.randrange(1000), chunked=source.random() < 0.5) for _ in range(WAITING)]
         small = [Body(SMALL, source.randrange(1000)) for _ in range(WAITING)]
-        before = len(scene.gateway.events("spool.not_written"))
         async with asyncio.TaskGroup() as group:
             waiting = [group.create_task(scene.ask("asleep", body)) for body in bodies]
-            await scene.until_full(before + 1)
+            await scene.until_full()
             waiting += [group.create_task(scene.ask("asleep", body)) for body in small]
             passing = [Body(5 * LARGE, source.randrange(1000), chunked=number % 2 == 0) for number in range(3)]
             while not any(task.done() for task in waiting):
@@ -132,7 +128,7 @@ def test_somebody_else_fills_the_disk_for_a_while(trial: Trial, source: random.R
         filler.write_bytes(bytes(8 * MB - 200_000))
         async with asyncio.TaskGroup() as group:
             waiting = [group.create_task(scene.ask("asleep", body)) for body in bodies]
-            await scene.until_full(len(bodies))
+            await scene.until_full()
             filler.unlink()
             await asyncio.to_thread(
                 scene.gateway.until, lambda: scene.gateway.app.spools.quota.used == sum(body.size for body in bodies)
