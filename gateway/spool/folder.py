@@ -41,7 +41,8 @@ class SpoolFolder:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             for left in self.path.glob(f"{PREFIX}*"):
-                left.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # somebody else's, in a folder that is everybody's
+                    left.unlink()
             os.close(_unnamed(self.path))
         except OSError as error:
             text = f"request bodies cannot be kept in {self.path}: {error.strerror}"

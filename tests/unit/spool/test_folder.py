@@ -39,6 +39,16 @@ async def test_what_a_crash_has_left_is_removed_and_nothing_else(tmp_path: Path)
     folder.close()
 
 
+async def test_what_cannot_be_removed_may_stay(tmp_path: Path) -> None:
+    """In a folder that is everybody's, such as /dev/shm, anybody could keep the gateway from starting."""
+    (tmp_path / f"{PREFIX}abc").mkdir()
+    (tmp_path / f"{PREFIX}def").write_text("left")
+    folder = SpoolFolder(tmp_path)
+    folder.prepare()
+    assert os.listdir(tmp_path) == [f"{PREFIX}abc"]  # noqa: PTH208 - likewise
+    folder.close()
+
+
 async def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     folder = SpoolFolder(tmp_path / "file")
