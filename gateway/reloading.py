@@ -18,7 +18,7 @@ from gateway.announcements import Announcements, Reloaded
 from gateway.auth.opening import problem_with_opening
 from gateway.config import Config, load_config
 from gateway.config.schema import GatewaySettings
-from gateway.config.watching import changes
+from gateway.config.watching import changes, look
 from gateway.errors import ConfigError, ReloadRefused
 from gateway.supervision.fleet import Changes
 
@@ -99,8 +99,18 @@ class Reloader:
             raise ConfigError([f"{self._path} {name}: restart the gateway to change this" for name in changed])
 
     async def _follow_file(self) -> None:
-        async for _ in changes(self._path):
+        seen = await look(self._path)
+        if await asyncio.to_thread(self._is_news):
             await self._try("the file has changed")
+        async for _ in changes(self._path, since=seen):
+            await self._try("the file has changed")
+
+    def _is_news(self) -> bool:
+        """Whether the file has changed since it was read for the start."""
+        try:
+            return load_config(self._path) != self._app.config
+        except Exception:  # to be told by who reads it into force
+            return True
 
     async def _follow_signal(self) -> None:
         while True:

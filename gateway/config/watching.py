@@ -24,9 +24,12 @@ Look = tuple[int, int, int, int] | None
 """What tells one state of a file from another; None if there is no such file, or it cannot be looked at."""
 
 
-async def changes(path: Path, look_seconds: float = LOOK_SECONDS) -> AsyncIterator[None]:
-    """Yields after each change of the file, for ever. That it goes away is none, nor that it comes back as it was."""
-    seen = await _look(path)
+async def changes(path: Path, look_seconds: float = LOOK_SECONDS, *, since: Look = None) -> AsyncIterator[None]:
+    """Yields after each change of the file, for ever. That it goes away is none, nor that it comes back as it was.
+
+    since: how it looked when it was read; if that is not known, what there is now is none either.
+    """
+    seen = since or await look(path)
     complained = False
     while True:
         try:
@@ -36,7 +39,7 @@ async def changes(path: Path, look_seconds: float = LOOK_SECONDS) -> AsyncIterat
                 structlog.get_logger().warning("config.not_watched", reason=str(error), look_every=look_seconds)
             complained = True
             await asyncio.sleep(look_seconds)
-            now = await _look(path)
+            now = await look(path)
         if now is not None and now != seen:
             seen = now
             yield
@@ -44,7 +47,7 @@ async def changes(path: Path, look_seconds: float = LOOK_SECONDS) -> AsyncIterat
 
 async def _another_look(path: Path, seen: Look, look_seconds: float) -> Look:
     """Returns when the file does not look as it did. A watch is for one file, and not for what is put in its place."""
-    if (now := await _look(path)) not in (seen, None):
+    if (now := await look(path)) not in (seen, None):
         return now
     watch = watchfiles.awatch(
         *([path.parent] if now is None else [path.parent, path]),
@@ -57,13 +60,13 @@ async def _another_look(path: Path, seen: Look, look_seconds: float) -> Look:
     )
     async with aclosing(watch) as happenings:
         async for _ in happenings:
-            if (after := await _look(path)) != now:
+            if (after := await look(path)) != now:
                 return after
     raise AssertionError("a watch does not end by itself")
 
 
-async def _look(path: Path) -> Look:
-    """In a thread: the disk may be a slow one."""
+async def look(path: Path) -> Look:
+    """How it looks now. In a thread: the disk may be a slow one."""
     return await asyncio.to_thread(_look_now, path)
 
 

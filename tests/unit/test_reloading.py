@@ -159,6 +159,23 @@ async def test_two_at_once_are_served_one_after_the_other_and_the_newest_file_co
     assert app.facts == [Reloaded(ok=True)] * 2
 
 
+async def test_a_change_between_the_start_and_the_first_look_counts(file: Path, app: FakeApp) -> None:
+    file.write_text(text(engines="  b: {hosts: [b], port: 1, docker: {container: b}}"))
+    reloaded = asyncio.Event()
+    app.announce.listen(Reloaded, lambda _: reloaded.set())
+    async with Reloader(file, app).running(), asyncio.timeout(20):
+        await reloaded.wait()
+    assert list(app.config.engines) == ["a", "b"]
+
+
+async def test_a_file_that_is_as_it_was_at_the_start_is_not_read_into_force(file: Path, app: FakeApp) -> None:
+    file.touch()
+    reloader = Reloader(file, app)
+    assert not reloader._is_news()
+    file.write_text("[")
+    assert reloader._is_news(), "that it cannot be used has to be said"
+
+
 async def test_a_mistake_of_ours_while_following_the_file_is_logged_and_followed_on(
     file: Path, app: FakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
