@@ -29,6 +29,11 @@ from gateway.supervision import room
 
 LOOK_SECONDS = 1.0
 
+COMES_AGAIN_SECONDS = 60.0
+"""Who gives up keeps its place for as long as it has waited for it, and no longer than this. Where requests take longer
+than anybody would wait, those who are refused, or lose patience, and come again would else never find room: each time
+that they go, others are let in for as long again."""
+
 
 class Engine(Protocol):
     """What the steward sees of a supervisor, and the one thing it does with it. Times are the clock's."""
@@ -61,17 +66,20 @@ E = TypeVar("E", bound=Engine)
 class Seat:
     """One supervisor's way to the steward: a `Room`. An old and a new supervisor of one name have a seat each.
 
-    number: its place in the order of asking, None if it does not ask. since: when the engine first became ready after
-    it got room; one that loses contact again and again has no new turn each time. wanted: it was told to make room.
+    number: its place in the order of asking, None if it does not ask. asked: when it got that. gave_up: when it gave
+    up; its place is kept for a while. since: when the engine first became ready after it got room; one that loses
+    contact again and again has no new turn each time. wanted: it was told to make room.
     """
 
-    __slots__ = ("_steward", "key", "number", "politely", "since", "wanted")
+    __slots__ = ("_steward", "asked", "gave_up", "key", "number", "politely", "since", "wanted")
 
     def __init__(self, steward: Steward, key: str) -> None:
         self._steward = steward
         self.key = key
         self.number: int | None = None
         self.politely = False
+        self.asked = 0.0
+        self.gave_up: float | None = None
         self.since: float | None = None
         self.wanted = False
 
@@ -80,15 +88,26 @@ class Seat:
 
     def ask(self, name: str, *, politely: bool) -> None:
         del name
-        if self.number is None or (self.politely and not politely):
+        gone = self.gave_up is not None and not self.is_kept
+        if self.number is None or gone or (self.politely and not politely):
             self.number = self._steward.next_number()
+            self.asked = self._steward.now
         self.politely = politely
+        self.gave_up = None
         self._steward.reconsider()
 
     def give_up(self, name: str) -> None:
         del name
-        self.number = None
+        if self.gave_up is None:
+            self.gave_up = self._steward.now
         self._steward.reconsider()
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it has given up, and may come again."""
+        if self.number is None or self.politely or self.gave_up is None:
+            return False
+        return self._steward.now - self.gave_up < min(self.gave_up - self.asked, COMES_AGAIN_SECONDS)
 
     def rested(self, name: str) -> None:
         del name
@@ -155,6 +174,10 @@ class Steward:
     def next_number(self) -> int:
         return next(self._numbers)
 
+    @property
+    def now(self) -> float:
+        return self._clock.monotonic()
+
     def reconsider(self) -> None:
         """Something has changed. Decides soon, and not from inside this call."""
         if not self._due:
@@ -178,16 +201,17 @@ class Steward:
         return decision
 
     def _asking(self) -> list[tuple[Engine, Seat]]:
-        """In the order of asking."""
+        """In the order of asking, with those whose place is kept."""
         asking = [(seat.number, engine, seat) for engine, seat in self._seated() if seat.number is not None]
-        return [(engine, seat) for _, engine, seat in sorted(asking, key=itemgetter(0)) if engine.phase is QUEUED]
+        asking.sort(key=itemgetter(0))
+        return [(engine, seat) for _, engine, seat in asking if engine.phase is QUEUED or _is_kept(engine, seat)]
 
     def _tenant(self, engine: Engine, seat: Seat) -> Tenant | None:
         """How the engine stands; None if it takes no room.
 
         One that nobody has looked at may run, unless it waits to take the place of an earlier one, which counts itself.
         """
-        if engine.phase is QUEUED:
+        if engine.phase is QUEUED or _is_kept(engine, seat):
             seat.since = None
             return None
         seat.number = None  # it does not wait any more, however that came
@@ -218,7 +242,7 @@ class Steward:
                 seat.wanted = False
                 self._tell(engine, RoomWanted(wanted=False))
         for engine, seat in seated:
-            if seat.key in decision.grants:
+            if seat.key in decision.grants and engine.phase is QUEUED:
                 seat.number = seat.since = None
                 self._tell(engine, RoomGranted())
 
@@ -244,6 +268,10 @@ class Steward:
             now = self._clock.monotonic()
             turn = LOOK_SECONDS if self._next_turn is None else max(0.0, self._next_turn - now)
             self._timer = self._clock.call_later(min(LOOK_SECONDS, turn), self.reconsider)
+
+
+def _is_kept(engine: Engine, seat: Seat) -> bool:
+    return engine.phase is ASLEEP and seat.is_kept
 
 
 def _needs(needs: Needs) -> Room:

@@ -12,7 +12,7 @@ from gateway.announcements import Evicted
 from gateway.errors import EngineStartFailed, StartRefused
 from gateway.lifecycle.events import Event, RoomGranted, SleepAsked, WakeAsked
 from gateway.lifecycle.phases import ASLEEP, FAILED, QUEUED, READY, WAKING
-from gateway.supervision.steward import LOOK_SECONDS
+from gateway.supervision.steward import COMES_AGAIN_SECONDS, LOOK_SECONDS
 from tests.unit.supervision.household import TURN, Household, housed
 from tests.unit.supervision.stage import Visitor, calm
 
@@ -75,6 +75,7 @@ async def test_one_who_gives_up_waiting_calls_the_eviction_off() -> None:
         await calm()
         assert late.lease is None
         b.task.cancel()
+        await house.passes(COMES_AGAIN_SECONDS)
         await late.decided()
         assert house.phases == {"a": READY, "b": ASLEEP}
         await served.leaves()
