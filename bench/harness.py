@@ -57,15 +57,16 @@ class Door(Protocol):
 
 @dataclass(frozen=True)
 class Stage:
-    """Three ways to the same backend. `nginx` is None where a figure did not ask for it.
+    """Ways to the same backend. `nginx` and `buffering` are None where a figure did not ask for them.
 
-    fields: lines that a request's head needs, so that the gateway lets it in.
+    fields: lines that a request's head needs, so that the gateway lets it in. buffering: the nginx that keeps requests.
     """
 
     direct: int
     gateway: Door
     nginx: Nginx | None
     fields: tuple[str, ...] = ()
+    buffering: Nginx | None = None
 
     @property
     def reference(self) -> Nginx:
@@ -131,11 +132,20 @@ class Gateway:
 
 
 @contextmanager
-def stage(options: Options, *, nginx: bool = False, wake: bool = True, key: bool = False) -> Iterator[Stage]:
+def stage(
+    options: Options,
+    *,
+    nginx: bool = False,
+    buffering: bool = False,
+    wake: bool = True,
+    key: bool = False,
+    settings: dict[str, Any] | None = None,
+) -> Iterator[Stage]:
     """A gateway with the backend as its process engine; on request also nginx in front of the same backend.
 
+    buffering: yet another nginx, which keeps each request until all of it is there.
     wake: have one small request served through every door, so that the engine runs and all code is loaded.
-    key: the gateway asks for an API key.
+    key: the gateway asks for an API key. settings: more of the engine's.
     """
     with scratch() as folder, ExitStack() as stack:
         port, pid_file = free_port(), folder / "backend.pid"
@@ -146,14 +156,17 @@ def stage(options: Options, *, nginx: bool = False, wake: bool = True, key: bool
             _run_backend(stack, folder, port, command)
             door = Nginx(stack, folder / "stand-in", port)
         else:
-            engine = {"process": {"command": command}, "port": port, "start_timeout": "20s"}
+            engine = {"process": {"command": command}, "port": port, "start_timeout": "20s", **(settings or {})}
             door = Gateway(stack, folder / "gateway", options, engine)
         fields = (f"Authorization: Bearer {door.make_key()}",) if key and isinstance(door, Gateway) else ()
         if wake:
             check_small(door.port, *fields)
-        set_up = Stage(port, door, Nginx(stack, folder / "nginx", port) if nginx else None, fields)
-        if set_up.nginx:
-            check_small(set_up.nginx.port)
+        beside = Nginx(stack, folder / "nginx", port) if nginx else None
+        keeping = Nginx(stack, folder / "keeping", port, buffering=True) if buffering else None
+        for other in (beside, keeping):
+            if other:
+                check_small(other.port)
+        set_up = Stage(port, door, beside, fields, keeping)
         yield set_up
 
 

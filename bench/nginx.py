@@ -40,7 +40,7 @@ http {{
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_set_header Host $http_host;
-            proxy_request_buffering off;
+            proxy_request_buffering {buffering};
         }}
     }}
 }}
@@ -65,13 +65,16 @@ def version() -> str:
 
 
 class Nginx:
-    """One nginx with one worker process, proxying everything to the backend's port. `stack` ends it."""
+    """One nginx with one worker process, proxying everything to the backend's port. `stack` ends it.
 
-    def __init__(self, stack: ExitStack, folder: Path, backend: int) -> None:
+    buffering: it keeps a request until all of it is there (nginx's own default), in a file if it is large.
+    """
+
+    def __init__(self, stack: ExitStack, folder: Path, backend: int, *, buffering: bool = False) -> None:
         self.port = free_port()
         folder.mkdir()
         config = folder / "nginx.conf"
-        config.write_text(_configuration(folder, self.port, backend))
+        config.write_text(_configuration(folder, self.port, backend, "on" if buffering else "off"))
         command = [program(), "-e", "stderr", "-p", str(folder), "-c", str(config)]
         self._child = stack.enter_context(Child("nginx", command, folder / "nginx.log"))
         self._child.wait_for(lambda: accepts(self.port), 10, "nginx to listen")
@@ -82,7 +85,7 @@ class Nginx:
         return procfs.descendants(self._child.pid)
 
 
-def _configuration(folder: Path, port: int, backend: int) -> str:
+def _configuration(folder: Path, port: int, backend: int, buffering: str) -> str:
     # The compiled-in folders for temporary files are writable for root only; all are moved, those of modules that
     # are compiled in (nginx refuses a setting of a module that it lacks).
     built = subprocess.run([program(), "-V"], capture_output=True, text=True, check=False).stderr
@@ -90,4 +93,11 @@ def _configuration(folder: Path, port: int, backend: int) -> str:
     temporary = [f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", *optional)]
     # As root nginx would run its worker as "nobody", which cannot enter our temporary folder.
     user = f"user {pwd.getpwuid(0).pw_name};\n" if os.geteuid() == 0 else ""
-    return _CONFIG.format(user=user, folder=folder, temporary="\n    ".join(temporary), backend=backend, port=port)
+    return _CONFIG.format(
+        user=user,
+        folder=folder,
+        temporary="\n    ".join(temporary),
+        backend=backend,
+        port=port,
+        buffering=buffering,
+    )
