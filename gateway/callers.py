@@ -76,6 +76,18 @@ class Peers:
         return self._nearest(listed[0] if len(listed) == 1 else b",".join(listed)) or peer.address
 
 
+@functools.lru_cache(maxsize=REMEMBERED)
+def origin_of(address: str) -> str:
+    """Whom an address counts for: one of IPv4 for itself, one of IPv6 for its /64, which is what a customer gets."""
+    try:
+        known = ipaddress.ip_address(address)
+    except ValueError:
+        return address  # a peer that was gone before it could be asked
+    if known.version == 4:
+        return address
+    return str(ipaddress.ip_network((known, 64), strict=False))
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who sends a request.

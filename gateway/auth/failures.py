@@ -9,12 +9,11 @@ limit is there to keep the log and the processor for others.
 
 from __future__ import annotations
 
-import functools
-import ipaddress
 from collections import OrderedDict
 from typing import Any
 
 from gateway.auth.rates import Bucket, Rate
+from gateway.callers import origin_of
 
 ALLOWED = Rate(20, "m")
 """Wrong keys from one address."""
@@ -68,18 +67,6 @@ class Failures:
         pair = (origin_of(address), digest)
         self._good[pair] = None
         _make_youngest(self._good, pair, self._remembered)
-
-
-@functools.lru_cache(maxsize=REMEMBERED)
-def origin_of(address: str) -> str:
-    """What is counted together: an IPv4 address, or the /64 of an IPv6 address."""
-    try:
-        known = ipaddress.ip_address(address)
-    except ValueError:
-        return address  # a peer that was gone before it could be asked
-    if known.version == 4:
-        return address
-    return str(ipaddress.ip_network((known, 64), strict=False))
 
 
 def _make_youngest(remembered: OrderedDict[Any, Any], key: object, most: int) -> None:

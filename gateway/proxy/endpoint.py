@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gateway.announcements import Announcements
-from gateway.callers import Caller, Headers, Peer, Peers
+from gateway.callers import Caller, Headers, Peer, Peers, origin_of
 from gateway.errors import Forbidden, GatewayError, HostNotAllowed, NotAwake, UnknownHost
 from gateway.proxy.cors import VARY, first, granted, is_allowed, is_foreign, is_preflight, permission, replaced
 from gateway.proxy.delivery import Delivery
@@ -198,7 +198,7 @@ class Endpoint:
     def _visit(self, record: Record) -> Visit:
         caller, headers = record.caller, record.scope["headers"]
         if caller is None or caller.kind == "anybody":
-            party = f"client:{self._peers.client_of(record.peer, headers)}"
+            party = f"client:{origin_of(self._peers.client_of(record.peer, headers))}"
         else:
             party = f"{caller.kind}:{caller.name}"
         return Visit(party, int(first(headers, b"content-length") or 0), request_id=record.identity.decode())

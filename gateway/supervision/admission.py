@@ -21,9 +21,9 @@ class Target(NamedTuple):
 class Visit(NamedTuple):
     """Who wants in, and with what.
 
-    party: whose request it is, such as "key:ci", "user:anna" or "client:192.0.2.7"; parties take turns. size: bytes of
-    its body, as declared. again: the engine died under it. quiet: it neither wakes the engine nor keeps it awake, and
-    is refused with NotAwake where it would have to wait. request_id: its name in the logs.
+    party: whose request it is, as "key:ci", "user:anna", "client:192.0.2.7" or "client:2001:db8::/64"; parties take
+    turns. size: bytes of its body, as declared. again: the engine died under it. quiet: it neither wakes the engine nor
+    keeps it awake, and is refused with NotAwake where it would have to wait. request_id: its name in the logs.
     """
 
     party: str = ""

@@ -179,6 +179,20 @@ def test_the_line_can_be_seen_by_administrators(standin: StandIn, tmp_path: Path
         assert httpx.get(f"{gateway.admin_url}/api/engines/whisper/queue").json() == {"queue": []}
 
 
+def test_an_ipv6_customer_is_one_party_whatever_address_is_used(standin: StandIn) -> None:
+    engine = Engine(standin.port, concurrency=1)
+    proxied = {"access": "everybody", "trusted_proxies": ["127.0.0.1"]}
+    with running_gateway({"whisper": engine}, **proxied) as gateway:
+        gateway.on_loop(gateway.runtimes["whisper"].start_by_hand)
+        gateway.until(lambda: gateway.engine().phase.value == "ready")
+        holder, line = Holder(gateway), Line(gateway)
+        for number in (1, 2, 3):
+            line.join(f"/a{number}", f"X-Forwarded-For: 2001:db8:1:2::{number}\r\n")
+        line.join("/b", "X-Forwarded-For: 2001:db8:1:3::1\r\n")
+        holder.goes()
+        assert line.order() == ["/a1", "/b", "/a2", "/a3"]
+
+
 def test_who_was_let_in_keeps_his_place_though_the_engine_refuses_the_connection() -> None:
     """He comes before all others, and there is room for as many of them as ever."""
     with running_standin() as first, one_at_a_time(first, limit=1) as gateway:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.callers import ANYBODY, NOBODY, Caller, Peer, Peers
+from gateway.callers import ANYBODY, NOBODY, Caller, Peer, Peers, origin_of
 
 PEERS = Peers(["10.0.0.0/8", "::1/128"])
 PROXY = PEERS.of("10.0.0.1")
@@ -61,3 +61,14 @@ def test_a_caller_may_use_the_hosts_it_was_given() -> None:
     assert key.may_use("a.example.org")
     assert not key.may_use("b.example.org")
     assert not Caller("key", "none", frozenset()).may_use("a.example.org")
+
+
+@pytest.mark.parametrize(
+    ("address", "origin"),
+    [
+        ("192.0.2.1", "192.0.2.1"), ("unknown", "unknown"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"), ("::1", "::/64"), ("fe80::1%eth0", "fe80::/64"),
+    ],
+)  # fmt: skip
+def test_whom_an_address_counts_for(address: str, origin: str) -> None:
+    assert origin_of(address) == origin

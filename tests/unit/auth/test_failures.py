@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.auth.failures import ALLOWED, Failures, origin_of
+from gateway.auth.failures import ALLOWED, Failures
 from gateway.auth.rates import Rate
 
 GOOD, BAD = b"g" * 32, b"b" * 32
@@ -54,17 +54,6 @@ def test_an_ipv6_customer_is_one_whatever_address_is_used() -> None:
     failures = exhausted("2001:db8:1:2::1")
     assert failures.wait("2001:db8:1:2:ffff::9", BAD, 100.0) > 0
     assert failures.wait("2001:db8:1:3::1", BAD, 100.0) == 0
-
-
-@pytest.mark.parametrize(
-    ("address", "origin"),
-    [
-        ("192.0.2.1", "192.0.2.1"), ("unknown", "unknown"),
-        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"), ("::1", "::/64"), ("fe80::1%eth0", "fe80::/64"),
-    ],
-)  # fmt: skip
-def test_what_is_counted_together(address: str, origin: str) -> None:
-    assert origin_of(address) == origin
 
 
 def test_memory_is_bounded_however_many_addresses_there_are() -> None:
