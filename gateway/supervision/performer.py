@@ -42,7 +42,8 @@ class Performer:
     """Start, stop, look and probe for one engine. What comes of it is told to `tell`.
 
     machine: only read. address: where the engine listens, as seen last. running_since: when its program was started.
-    looked: set when the runtime has been inspected once, or could not be. probe: may be replaced.
+    looked: set when the runtime has been inspected once, or could not be. probe: may be replaced. stop_failed: the
+    last one.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Performer:
         self.looked = asyncio.Event()
         self.address: Address | None = None
         self.running_since: float | None = None
+        self.stop_failed = False
         self._machine = machine
         self._runtime = runtime
         self.probe = probe
@@ -190,7 +192,8 @@ class Performer:
             self._log.exception("engine.stop_broke")
             event = e.StopFailed("failed in a way the gateway did not expect")
         self._performed = order
-        if isinstance(event, e.StopFailed):
+        self.stop_failed = isinstance(event, e.StopFailed)
+        if self.stop_failed:
             self.look_again()  # ahead of the probe that follows: which run there is to probe, if any, must be seen
         self._tell(event)
 

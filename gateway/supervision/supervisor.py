@@ -47,6 +47,9 @@ from gateway.supervision.sight import Sight, Waiter
 from gateway.supervision.spells import Spells
 from gateway.supervision.waking import Waking
 
+STOP_PAUSE = 5.0
+"""Seconds of idle time at least, after a stop that failed: an engine that leaves has none of its own."""
+
 
 def _jitter() -> float:
     return random.uniform(0.8, 1.2)  # noqa: S311 - no secret
@@ -297,8 +300,11 @@ class Supervisor(Sight):
     def _stretched(self, seconds: float, why: AlarmKind) -> float:
         if why is AlarmKind.REST:  # engines that failed together shall not all come back together
             return seconds * self._jitter()
-        if why is AlarmKind.IDLE and self.spec.min_awake:
-            return max(seconds, self._spells.until_ready_for(self.spec.min_awake))
+        if why is AlarmKind.IDLE:
+            if self.spec.min_awake:
+                seconds = max(seconds, self._spells.until_ready_for(self.spec.min_awake))
+            if self._performer.stop_failed:
+                seconds = max(seconds, STOP_PAUSE)
         return seconds
 
     def _resolve(self, ticket: int, error: GatewayError | None) -> None:

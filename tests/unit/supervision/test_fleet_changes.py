@@ -13,7 +13,7 @@ from gateway.errors import EngineRemoved, QueueFull, QueueTimeout, UnknownEngine
 from gateway.lifecycle.phases import ASLEEP, QUEUED, READY
 from gateway.supervision.admission import Lease
 from gateway.supervision.fleet import Changes
-from gateway.supervision.supervisor import Supervisor
+from gateway.supervision.supervisor import STOP_PAUSE, Supervisor
 from tests.unit.supervision.stage import calm, until
 from tests.unit.supervision.town_hall import TownHall, commanded, contained, town
 
@@ -342,3 +342,24 @@ async def test_a_runtime_that_cannot_be_closed_disturbs_nobody(monkeypatch: pyte
         for engine in hall.fleet.all:
             async with engine.admitted():
                 assert engine.phase is READY
+
+
+async def test_a_removed_engine_that_cannot_be_stopped_is_tried_again_with_pauses() -> None:
+    """While Docker does not answer, say: thousands of tries and lines of the log in each second would help nobody."""
+    async with town(a=contained("a")) as hall:
+        (engine,), (runtime,) = hall.fleet.all, hall.runtimes
+        async with engine.admitted():
+            runtime.calls.clear()
+        runtime.available = False
+        hall.fleet.apply({})
+        for tries in (1, 2, 3):
+            for _ in range(5):
+                _moved(hall)
+                await calm()
+            assert runtime.calls.count("stop") == tries
+            hall.clock.advance(STOP_PAUSE)
+            await calm()
+        runtime.available = True
+        hall.clock.advance(STOP_PAUSE)
+        await gone(hall)
+        assert runtime.stops == 1
