@@ -239,6 +239,7 @@ class Supervisor(Sight):
             else:
                 await self.comes_to_rest()
         self._closed = True
+        self.tell(e.SleepAsked(force=True))  # nobody is there: takes back what it would still be woken for
 
     def _settle(self) -> None:
         budgeted = self._budgeted or self._held_back is not None

@@ -6,7 +6,8 @@ import pytest
 
 from gateway.errors import StartRefused
 from gateway.lifecycle.events import SleepAsked, WakeAsked
-from gateway.lifecycle.phases import ASLEEP, FAILED, READY, WAKING
+from gateway.lifecycle.phases import ASLEEP, FAILED, QUEUED, READY, WAKING
+from tests.unit.supervision.household import Household
 from tests.unit.supervision.stage import Stage, calm, staged, supervised, until
 
 pytestmark = pytest.mark.anyio
@@ -62,3 +63,30 @@ async def test_an_engine_that_cannot_be_started_is_preloaded_once() -> None:
         await stage.reaches(ASLEEP)
         await calm()
         assert (stage.phase, stage.runtime.starts) == (ASLEEP, 0)
+
+
+async def test_a_supervisor_that_has_wound_up_preloads_nothing_any_more() -> None:
+    stage = Stage()
+    stage.runtime.available = False
+    async with supervised(stage):
+        await stage.engine.looked.wait()
+        stage.engine.tell(WakeAsked(politely=True))
+        await calm()
+        stage.clock.advance(60)
+        await stage.reaches(FAILED)
+        await until(lambda: stage.engine.retry_in is not None)
+        await stage.engine.wind_up()
+        stage.clock.advance(60)
+        await calm()
+        assert stage.phase is ASLEEP
+
+
+async def test_nor_does_it_ask_for_room() -> None:
+    household = Household(a=3, b=3)
+    async with supervised(*household.stages.values()):
+        await household["a"].is_ready()
+        b = household["b"].engine
+        b.tell(WakeAsked(politely=True))
+        assert b.phase is QUEUED
+        await b.wind_up()
+        assert b.phase is ASLEEP
