@@ -60,10 +60,10 @@ def test_the_portal_tells_strangers_nothing_else(portal: Front, path: str) -> No
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_a_person_reaches_what_an_engine_has_there(portal: Front, path: str) -> None:
-    """Who says a name is asked for its password, at these paths too, and vouched for. This engine has nothing there."""
+    """Who says a name is asked for its password, at these paths too. The gateway answers for a sleeping engine."""
     with portal.nginx.client(auth=LOGIN) as client:
         answer = client.get(path)
-        assert (answer.status_code, answer.headers.get("x-gateway-error")) == (404, None)
+        assert (answer.json(), answer.headers["x-engine-phase"]) == ({"status": "asleep"}, "asleep")
         assert portal.nginx.logged(answer.headers["x-request-id"])["user"] == LOGIN[0]
     for host in (HOST, PORTAL):
         with portal.nginx.client(base_url=f"https://{host}", auth=(LOGIN[0], "guessed")) as client:

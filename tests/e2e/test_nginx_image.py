@@ -64,6 +64,11 @@ class Machine:
         transport = Nearby(self.port(443), verify=self.authority.context())
         return httpx.Client(transport=transport, base_url=f"https://{HOST}", timeout=PATIENCE)
 
+    def asks_for_a_login(self) -> bool:
+        """Fails while a worker that ends still shows the certificate before."""
+        with self.client() as client:
+            return client.get("/").status_code == 401
+
     def run(self, *words: str, text: str = "") -> subprocess.CompletedProcess[str]:
         command = ["docker", "exec", "-i", str(self.container.id), *words]
         return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
@@ -143,8 +148,7 @@ def test_from_a_fresh_machine_to_a_renewed_certificate(machine: Machine) -> None
         made.key.chmod(0o600)  # as certbot leaves it: root alone reads it
         machine.until(lambda: machine.shown() not in shown, "new certificate")
         shown.add(machine.shown())
-        with machine.client() as client:
-            assert client.get("/").status_code == 401
+        machine.until(machine.asks_for_a_login, "workers with the new certificate alone")
 
     before = machine.shown()
     (machine.live / "fullchain.pem").write_text("-----BEGIN CERTIFICATE-----\nhalf of it")
