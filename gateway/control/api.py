@@ -105,12 +105,17 @@ class _Control:
     async def sleep(self, request: Request) -> Response:
         """Put the engine to sleep: 202 at once, or with ?wait=true when it sleeps (200).
 
-        409 while it is busy, unless ?force=true, which cuts off what it serves. 202 after a wait says that it is awake
+        409 while it is busy, unless ?force=true, which cuts off what it serves, and what it served as it was configured
+        before: it cannot begin until that is over. 202 after a wait says that it is awake
         all the same: a request came, or the stop failed.
         """
         chosen = self._steered(request)
         wait = _flag(request, "wait")
-        chosen.tell(SleepAsked(force=_flag(request, "force")))
+        force = _flag(request, "force")
+        chosen.tell(SleepAsked(force=force))
+        for leaving in self._fleet.leaving:
+            if force and leaving.name == chosen.name:
+                leaving.tell(SleepAsked(force=True))
         if wait:
             await chosen.wait_for(*(phase for phase in Phase if phase is not Phase.STOPPING))
         return JSONResponse(engine_view(chosen), 200 if chosen.phase is Phase.ASLEEP else 202)

@@ -106,3 +106,20 @@ def test_a_request_is_answered_by_the_engine_it_was_let_in_to(gateway: Gateway) 
     with gateway.client() as client:
         assert client.get("/hello").status_code == 200
     assert gateway.app.fleet.leaving == []
+
+
+def test_an_operator_can_end_what_keeps_a_changed_engine_from_beginning(gateway: Gateway) -> None:
+    """An open stream of the old one may go on for ever, and nobody else knows the old one by name any more."""
+    with gateway.client() as client, client.stream("GET", "/sse?n=200&interval_ms=50") as stream:
+        lines = stream.iter_lines()
+        next(lines)
+        reconfigured(gateway, engines={"process": {"command": ["another"]}})
+        assert gateway.engine().held_back
+        httpx.post(f"{gateway.admin_url}/api/engines/whisper/sleep")
+        assert gateway.app.fleet.leaving, "without force nothing is cut off"
+        answer = httpx.post(f"{gateway.admin_url}/api/engines/whisper/sleep?force=true")
+        assert answer.status_code in (200, 202)
+        gateway.until(lambda: not gateway.app.fleet.leaving)
+        assert gateway.runtimes["whisper"].starts == 0
+        with gateway.client() as other:
+            assert other.get("/hello").status_code == 200
