@@ -63,7 +63,7 @@ class SpoolFolder:
         now = asyncio.get_running_loop().time()
         if self._complained is None or now >= self._complained + COMPLAIN_EVERY:
             self._complained = now
-            structlog.get_logger().warning("spool.not_written", folder=str(self.path), reason=error.strerror)
+            structlog.get_logger().warning("spool.not_written", folder=str(self.path), reason=reason_of(error))
 
     def lets_give_up(self) -> bool:
         """Whether somebody who waits in vain for space may give up now. If so, he does."""
@@ -76,6 +76,11 @@ class SpoolFolder:
     def close(self) -> None:
         """No more files. Those that are open are closed by their spools."""
         self._threads.shutdown(wait=False)
+
+
+def reason_of(error: OSError) -> str:
+    """In words. A TimeoutError of ours has none of its own."""
+    return error.strerror or "the disk does not answer"
 
 
 def _close_unwanted(opening: Future[int]) -> None:

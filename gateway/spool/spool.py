@@ -21,7 +21,7 @@ import structlog
 
 from gateway.errors import GatewayError, SpoolFull
 from gateway.spool.file import FileClosed, SpoolFile
-from gateway.spool.folder import SpoolFolder
+from gateway.spool.folder import SpoolFolder, reason_of
 from gateway.spool.quota import Quota
 from gateway.stream import shares
 
@@ -30,7 +30,9 @@ MEMORY = 64 * 1024
 SMALL = 4 * 1024
 """Parts smaller than this are joined: each has a cost of its own, and a client may send its body byte by byte."""
 PATIENCE = 45.0
-"""Seconds a full disk is waited for while nobody reads."""
+"""Seconds a full disk is waited for while nobody reads, and any disk by who reads."""
+SLOW = 10.0
+"""Seconds after which a reader goes on without a disk that has not written what it was given."""
 RETRY = 0.25
 """Seconds until a write that failed is tried again."""
 
@@ -180,12 +182,14 @@ class Spool:
         began = loop.time()
         while True:
             try:
-                return await self._written(parts, size)
+                async with asyncio.timeout(SLOW):
+                    return await self._written(parts, size)
             except OSError as error:
                 self._folder.could_not_write(error)
                 if self._readers or self._closed:
                     return False
-                if self._gives_up(waited=loop.time() - began):
+                hangs = isinstance(error, TimeoutError)  # or has much to do; to be held back harms nobody
+                if not hangs and self._gives_up(waited=loop.time() - began):
                     raise SpoolFull("The disk for request bodies is full.", retry_after=30) from error
                 await self._change(RETRY)
 
@@ -272,11 +276,12 @@ class Spool:
         """Empty if the file was closed meanwhile."""
         assert self._file is not None, "a reader was let fall behind what is kept"
         try:
-            data = await self._file.read(min(shares.each, self._on_disk - at), at)
+            async with asyncio.timeout(self.patience):
+                data = await self._file.read(min(shares.each, self._on_disk - at), at)
         except FileClosed:
             return b""
         except OSError as error:
-            _log.error("spool.not_read", folder=str(self._folder.path), reason=error.strerror)
+            _log.error("spool.not_read", folder=str(self._folder.path), reason=reason_of(error))
             raise GatewayError("The gateway could not read the request's body back from its disk.") from error
         assert data, "a spool's file has become shorter"
         return data

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.errors import SpoolFull
+from gateway.errors import GatewayError, SpoolFull
+from gateway.spool import file as file_module
 from gateway.spool import folder as folder_module
+from gateway.spool import spool as spool_module
 from gateway.spool.folder import SpoolFolder
 from gateway.spool.quota import Quota
 from gateway.spool.spool import MEMORY, Spool
@@ -238,3 +242,63 @@ async def test_a_spool_that_is_closed_while_its_disk_is_full_gives_back_what_it_
         small_folder._threads.shutdown(wait=True)
         await settled()
         assert quota.used == 0
+
+
+# A disk that hangs
+
+
+@pytest.fixture
+def hang(folder: SpoolFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], threading.Event]]:
+    """Called, the disk does nothing any more until the event is set, or the test over; then `folder` can close."""
+    goes_on = threading.Event()
+
+    def hang() -> threading.Event:
+        for name in ("pwritev", "pread"):
+            real = getattr(os, name)
+            monkeypatch.setattr(os, name, lambda *given, real=real: goes_on.wait(20) and real(*given))
+        monkeypatch.setattr(spool_module, "SLOW", 0.1)
+        monkeypatch.setattr(file_module, "_AT_ONCE", None)
+        return goes_on
+
+    yield hang
+    goes_on.set()
+
+
+async def test_a_body_passes_by_a_disk_that_hangs(folder: SpoolFolder, hang: Callable[[], threading.Event]) -> None:
+    data, quota = body(MIB), Quota(1 << 30)
+    hang()
+    async with spool_in(folder, quota) as spool, asyncio.TaskGroup() as tasks:
+        tasks.create_task(fill(spool, data))
+        with capture_logs() as journal:
+            assert await read_all(spool.reader()) == data
+        assert not spool.replayable
+    assert [(line["event"], line["reason"]) for line in journal] == [("spool.not_written", "the disk does not answer")]
+
+
+async def test_while_nobody_reads_the_writer_waits_for_a_disk_that_hangs(
+    folder: SpoolFolder, hang: Callable[[], threading.Event]
+) -> None:
+    """It may only be slow: a thousand others may write as well."""
+    goes_on, data = hang(), body(MIB)
+    async with spool_in(folder) as spool, asyncio.TaskGroup() as tasks:
+        spool.patience = 0
+        writing = tasks.create_task(fill(spool, data))
+        for _ in range(3):
+            assert await is_held_back(writing)
+        goes_on.set()
+        await writing
+        assert spool.replayable
+        spool.patience = PATIENCE
+        assert await read_all(spool.reader()) == data
+
+
+async def test_a_reader_does_not_wait_for_ever_for_a_disk_that_hangs(
+    folder: SpoolFolder, hang: Callable[[], threading.Event]
+) -> None:
+    async with spool_in(folder) as spool:
+        await fill(spool, body(MIB))
+        spool.patience = 0.1
+        goes_on = hang()
+        with pytest.raises(GatewayError, match="could not read"):
+            await read_all(spool.reader())
+        goes_on.set()
