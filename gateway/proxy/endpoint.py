@@ -92,6 +92,7 @@ class Endpoint:
             record.status = await work
         except GatewayError as error:
             record.refused(error)
+            error.__traceback__ = None  # it refers to the request, which remembers the error: a cycle
             await self._refuse(error, scope, send, record.identity)
         except AnswerCut as cut:
             record.failed("answer_cut", f"the engine {cut}", cut.status)
@@ -132,7 +133,7 @@ class Endpoint:
         try:
             engine = self._routes.find(host)
         except UnknownHost as error:
-            return error
+            return error.with_traceback(None)
         method, headers = scope["method"], scope["headers"]
         upgrade = "gateway.upgrade" in scope["extensions"]
         origins = engine.spec.cors

@@ -45,10 +45,10 @@ class Routes(Generic[T]):
 
     def find(self, host: str) -> T:
         """Raises UnknownHost, which does not tell what exists."""
-        try:
-            return self._routes[host]
-        except KeyError:
+        found = self._routes.get(host)
+        if found is None:
             raise UnknownHost(
                 "Nothing is served under this hostname. Check the address; the operator finds the list of hostnames "
                 "in the gateway's configuration."
-            ) from None
+            )
+        return found

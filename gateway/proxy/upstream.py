@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, cast
 
 import httptools
@@ -98,7 +99,7 @@ class Upstream(Stream):
         self._keep_alive = False
         self._upgraded = False
         self._held = 0
-        self._broke: Broke | None = None
+        self._broke: Callable[[], Broke] | None = None  # not one itself: what is raised refers to all it passed
         self._waiter: asyncio.Future[None] | None = None
         self._answer_due: float | None = None
 
@@ -342,7 +343,7 @@ class Upstream(Stream):
 
     async def _more(self) -> None:
         if self._broke is not None:
-            raise self._broke
+            raise self._broke()
         if self._lost:
             raise Broke("closed the connection", heard=self._heard, died=True)
         self._waiter = self.loop.create_future()
@@ -362,7 +363,7 @@ class Upstream(Stream):
 
     def _break(self, reason: str, *, late: bool = False, died: bool = False) -> None:
         if self._broke is None:
-            self._broke = Broke(reason, heard=self._heard, late=late, died=died)
+            self._broke = partial(Broke, reason, heard=self._heard, late=late, died=died)
         self._wake()
 
     # Afterwards
