@@ -35,7 +35,7 @@ OUTSIDE := tests/browser tests/e2e
 
 .PHONY: test
 test: $(STAMP)  ## run all tests but test-whisperx; those for Docker and nginx run where these are there
-	+$(MAKE) --no-print-directory --jobs 2 --output-sync=line test-outside test-inside
+	+$(MAKE) --no-print-directory --jobs 2 test-outside test-inside
 
 .PHONY: test-outside
 test-outside: $(STAMP)
