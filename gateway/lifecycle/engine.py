@@ -296,7 +296,9 @@ class Engine:
             return [*refusals, self._set_alarm(seconds, AlarmKind.START)]
         if self._silent is not None:
             public = RuntimeUnavailable.public
-            return self._fail(self._silent, public, lambda: self.failures.start_failed(public))
+            commands = self._ends_in_failure(lambda: self.failures.start_unheard(public))
+            self.failures.add_unheard(self._silent, public)
+            return commands
         late = f"was not ready after {seconds:g} s"
         return self._fail(late, late, lambda: self.failures.start_late(seconds))
 
@@ -345,9 +347,13 @@ class Engine:
         self._was_ready = self._due = self.yielding = False
 
     def _fail(self, reason: str, public: str, error: Callable[[], GatewayError]) -> Commands:
+        commands = self._ends_in_failure(error)
+        self.failures.add(reason, public)
+        return commands
+
+    def _ends_in_failure(self, error: Callable[[], GatewayError]) -> Commands:
         refusals = self._seats.refuse_waiting(error)
         self._ends_run(FAILED)
-        self.failures.add(reason, public)
         self._wake_wanted = False
         self._preload_wanted &= self._silent is not None  # if the runtime never heard of it, it is still to come
         self._clearing = True

@@ -32,6 +32,11 @@ class Failures:
         self.count += 1
         self.reason, self._public = reason, public
 
+    def add_unheard(self, reason: str, public: str) -> None:
+        """The runtime could not be told to start it: the engine has done nothing that it should rest longer for."""
+        self.count = max(self.count, 1)
+        self.reason, self._public = reason, public
+
     def crashed(self, reason: str, *, steady: bool) -> None:
         """It had been ready; `steady` if for so long that what was before does not count."""
         if steady:
@@ -47,6 +52,10 @@ class Failures:
     def start_failed(self, public: str) -> GatewayError:
         """One more failure, which has not been added yet."""
         return reasons.could_not_start(self._name, public, rest_after(self.count + 1))
+
+    def start_unheard(self, public: str) -> GatewayError:
+        """The same for one that the runtime never heard of."""
+        return reasons.could_not_start(self._name, public, rest_after(max(self.count, 1)))
 
     def start_late(self, seconds: float) -> GatewayError:
         """The same for a start that took too long."""

@@ -103,6 +103,19 @@ def test_a_start_that_the_runtime_never_heard_of_is_no_slow_engine() -> None:
     assert engine.machine.failures.reason == "is run by Docker, which does not answer"
 
 
+def test_a_start_that_the_runtime_never_heard_of_makes_no_rest_longer() -> None:
+    """However long Docker was away: when it is back so is the engine, after one second at most."""
+    engine = starting(1)
+    for ticket in range(2, 6):
+        engine.tell(RuntimeSilent("is run by Docker, which does not answer"))
+        engine.rings()
+        assert engine.errors[ticket - 1].retry_after == 1
+        assert engine.tell(Stopped()) == [Alarm(1)]
+        engine.rings()
+        engine.arrives(ticket)
+    assert engine.machine.failures.count == 1
+
+
 def test_once_it_has_answered_the_engine_is_slow() -> None:
     engine = starting(1)
     engine.tell(RuntimeSilent("is run by Docker, which does not answer"))
