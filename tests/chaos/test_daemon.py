@@ -141,10 +141,6 @@ class Trouble:
         was_cut = one.kind == "stream" and told.status == 200 and told.ending in (Ending.CUT, Ending.RESET)
         return was_cut or (self.away > START_TIMEOUT and (told.status, told.code) in CLEAR)
 
-    def __str__(self) -> str:
-        endings = Counter(f"{one.to} {one.told}" for one in self.answered)
-        return f"{self.name}: {dict(endings)}, recovered in {self.recovered:.1f} s"
-
 
 def troubles() -> list[Trouble]:
     """Those that containers survive come first."""
@@ -160,6 +156,15 @@ def troubles() -> list[Trouble]:
         Trouble("away", signal.SIGTERM, OUTAGE, spares=False),
     ]
     return scaled(short, more)
+
+
+def figures(gone_through: list[Trouble]) -> Iterator[str]:
+    """What became of the requests, for each kind of trouble."""
+    for name in dict.fromkeys(trouble.name for trouble in gone_through):
+        alike = [trouble for trouble in gone_through if trouble.name == name]
+        endings = Counter(f"{one.to} {one.told}" for trouble in alike for one in trouble.answered)
+        slowest = max(trouble.recovered for trouble in alike)
+        yield f"{len(alike)} x {name}: {dict(endings)}, recovered in {slowest:.1f} s"
 
 
 @contextmanager
@@ -227,8 +232,8 @@ def test_the_docker_daemon_is_in_trouble(
 
     with tempfile.TemporaryDirectory(prefix="wg-docker-") as mount:
         apart(lambda: work(Path(mount)), network=True)
-    for trouble in gone_through:
-        trial.measured(str(trouble))
+    for figure in figures(gone_through):
+        trial.measured(figure)
     wrong = [
         f"{trouble.name}: {one.to} {one.kind}: {one.told} after {one.told.took:.1f} s: {one.told.body[:200]!r}"
         for trouble in gone_through
