@@ -54,6 +54,7 @@ class Visitor:
         self.problems: list[str] = []
         self.refused: list[tuple[int, str]] = []
         self._disturbances = 0
+        self._repeated = False
         self._words = {"response": "ProvideCredentials", "username": name, "password": password}
         self._context = browser.new_context()
         self.page = self._context.new_page()
@@ -95,12 +96,14 @@ class Visitor:
                 if self._disturbances == before:
                     return result
             self.problems.clear()
+            self._repeated = True
         raise AssertionError("the network changes all the time")
 
     def _note_failure(self, request: Any) -> None:
-        if DISTURBED in str(request.failure):
+        failure = str(request.failure)
+        if DISTURBED in failure:
             self._disturbances += 1
-        else:
+        elif "ERR_ABORTED" not in failure or not self._repeated:  # else broken off because the visit began anew
             self.problems.append(request.url)
 
     def _answer_dialog(self, event: dict[str, Any]) -> None:
