@@ -255,8 +255,6 @@ class DockerRuntime:
         return found
 
     def _bring_up_now(self, client: APIClient, member: Member, stack: Stack) -> None:
-        from gateway.runtimes.docker_calls import start_container  # noqa: PLC0415 - imports the SDK
-
         container = member.container
         with self._host.claims.lock(container):
             if not self._host.claims.holds(self._claimant, container):
@@ -266,9 +264,15 @@ class DockerRuntime:
                 client.unpause(container)
             elif state.restarting:  # waits for its next attempt, minutes perhaps: try now
                 client.stop(container, timeout=0)
-                start_container(client, container, self._start_seconds)
+                self._start_now(container)
             elif not state.running and not self._has_run_for_others(state, container, stack):
-                start_container(client, container, self._start_seconds)
+                self._start_now(container)
+
+    def _start_now(self, container: str) -> None:
+        from gateway.runtimes.docker_calls import start_container  # noqa: PLC0415 - imports the SDK
+
+        with self._host.anew() as client:
+            start_container(client, container, self._start_seconds)
 
     def _has_run_for_others(self, state: ContainerState, container: str, stack: Stack) -> bool:
         """A preparation that another engine relies on now must not be made again under it."""

@@ -24,18 +24,11 @@ HEAD = 8
 """Bytes before each piece of a log: the stream it was written to, three zeros, and its length in four bytes."""
 
 
-SSH = "http+docker://ssh"
-"""What the SDK makes of such addresses. It does not come back from the end of that one connection."""
-
-
 def start_container(client: APIClient, container: str, seconds: float) -> None:
     """Docker answers when the program has been started, which on a slow disk may take as long as the engine may.
 
-    seconds: for Docker to answer, if that is more than it has for any call. It is asked over a new connection: one that
-    shuts down lets nobody in, but goes on serving those who are; and a container that is started then is lost to it.
+    seconds: for Docker to answer, if that is more than it has for any call.
     """
-    if not client.base_url.startswith(SSH):
-        client.get_adapter(client.base_url).close()
     _checked(client.post(f"{_url(client, container)}/start", timeout=max(seconds, client.timeout)))
 
 

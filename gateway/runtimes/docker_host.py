@@ -7,9 +7,10 @@ without containers should not pay for. It finds Docker as its command line does:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -33,6 +34,9 @@ ANSWER_SECONDS = 30
 
 GOODBYE_SECONDS = 5
 """How long a Docker that has just refused something may take to say that it is there."""
+
+SSH = "http+docker://ssh"
+"""What the SDK makes of such addresses."""
 
 SILENCE_SECONDS = 60
 """After so much silence the event stream is opened anew, in case Docker has frozen."""
@@ -117,6 +121,23 @@ class DockerHost:
             self._connect(min(GOODBYE_SECONDS, self._answer_seconds)).close()
         except FOREIGN as error:
             raise translated(error) from error
+
+    @contextlib.contextmanager
+    def anew(self) -> Iterator[APIClient]:
+        """A client of its own, and so a new connection; only inside a call.
+
+        A daemon that shuts down lets nobody in, but goes on serving those who are in; and a container that is started
+        then is lost to it. Through ssh, where each connection is a login, it is the client of all.
+        """
+        shared = self._connected()
+        if shared.api.base_url.startswith(SSH):
+            yield shared.api
+            return
+        client = self._connect(self._answer_seconds)
+        try:
+            yield client.api
+        finally:
+            client.close()
 
     def vantage(self) -> Vantage:
         """From where addresses are looked at; only inside a call."""

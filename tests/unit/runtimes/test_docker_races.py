@@ -67,7 +67,7 @@ def slow() -> SlowDocker:
 async def runtime(slow: SlowDocker, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DockerRuntime]:
     host = DockerHost()
     client = SimpleNamespace(api=slow, close=lambda: None)
-    monkeypatch.setattr(host, "_client", client)
+    monkeypatch.setattr(host, "_connect", lambda _: client)
     target = {"container": "engine", "depends_on": ["db"]}
     runtime = DockerRuntime(host, "e", EngineSpec(hosts=("x.test",), docker=target, port=8000, stop_timeout=1.5))
     yield runtime
@@ -85,7 +85,7 @@ async def test_a_stop_waits_for_the_start_that_was_given_up(slow: SlowDocker, ru
     slow.may_start.clear()
     async with asyncio.TaskGroup() as tasks:
         start = tasks.create_task(runtime.start())
-        await asyncio.to_thread(slow.starting.wait)
+        assert await asyncio.to_thread(slow.starting.wait, 10)
         await give_up(start)
         stop = tasks.create_task(runtime.stop())
         await asyncio.sleep(0.05)

@@ -137,7 +137,7 @@ async def test_progress_can_be_asked_for_meanwhile_and_who_leaves_ends_the_work(
         form: dict[str, Any] = {"data": {"stream": "true", "request_id": "long-1"}, "files": {"file": talk}}
         async with client.stream("POST", "/transcribe", **form) as answer:
             async for line in answer.aiter_lines():
-                if line and json.loads(line.removeprefix("data: "))["stages"]["transcribe"] > 0:
+                if line.startswith("data: ") and json.loads(line[6:])["stages"]["transcribe"] > 0:
                     break
             report = (await client.get("/progress/long-1")).json()
             assert (report["state"], report["stage"]) == ("working", "transcribe")
