@@ -24,7 +24,7 @@ NAME = Hub.repository
 
 @pytest.fixture
 def _files_are_closed() -> Iterator[None]:
-    """pyannote leaves the file of a folder open in which another is missing; that is not for the next test to hear of."""
+    """A file of a folder in which another is missing stays open; that is not for the next test to hear of."""
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
