@@ -94,6 +94,7 @@ def test_what_the_settings_say_wins_over_what_the_module_gives(system: Evaluate,
 def test_its_sandbox_is_the_systemd_unit_s(system: Evaluate) -> None:
     ours = settings(UNIT)
     of_their_own = {"ExecStart", "Environment", "EnvironmentFile", "DynamicUser"}
+    of_their_own.add("ExecReload")  # a changed configuration is another file in the store, and a restart
     found = service(system(f"settings.engines.whisper = {ENGINE};"))
     theirs = {name: as_systemd(value) for name, value in found.items()}
     assert theirs.pop("User") == theirs.pop("Group") == ["whisper-gateway"]
