@@ -31,7 +31,7 @@ run: $(STAMP)  ## leave the demo's gateway running, for curl
 	PATH="$(CURDIR)/$(BIN):$$PATH" whisper-gateway serve --config samples/config.yaml
 
 # Those with containers and browsers mostly wait, the others mostly compute: so both run at once.
-OUTSIDE := tests/browser tests/e2e
+OUTSIDE := tests/browser tests/chaos tests/e2e
 
 .PHONY: test
 test: $(STAMP)  ## run all tests but test-whisperx; those for Docker and nginx run where these are there

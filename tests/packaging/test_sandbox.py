@@ -41,7 +41,7 @@ def test_under_systemd_the_gateway_lives_without_writable_code_and_its_journal_h
     if not kernel_refuses():
         (pytest.fail if REQUIRE_ALL else pytest.skip)("this kernel does not know PR_SET_MDWE")
     port, admin = free_ports(2)
-    engine = {"hosts": ["engine.test"], "docker": {"container": "wg-test-none"}, "port": 8000}
+    engine = {"hosts": ["engine.test"], "docker": {"container": "wg-test-none"}, "port": 8000, "start_timeout": "1s"}
     settings = {"listen": f"127.0.0.1:{port}", "admin": f"127.0.0.1:{admin}", "state_dir": str(tmp_path)}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"gateway": settings, "engines": {"speech": engine}}))
     journal, stderr = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
