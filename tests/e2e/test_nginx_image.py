@@ -127,8 +127,8 @@ def running_machine(
 
 @pytest.fixture
 def machine(image: str, authority: Authority) -> Iterator[Machine]:
-    """A fresh one: nothing but the name of the domain is known."""
-    with running_machine(image, authority) as machine:
+    """A fresh one: nothing but the name of the domain is known. It looks by the clock, too."""
+    with running_machine(image, authority, CHECK_SECONDS="3") as machine:
         yield machine
 
 
