@@ -109,7 +109,7 @@ class Reloader:
         """Whether the file has changed since it was read for the start."""
         try:
             return load_config(self._path) != self._app.config
-        except Exception:  # to be told by who reads it into force
+        except ConfigError:  # to be told by who reads it into force
             return True
 
     async def _follow_signal(self) -> None:

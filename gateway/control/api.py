@@ -44,8 +44,8 @@ def control_app(fleet: Fleet, portal: str | None, metrics: Callable[[], bytes], 
         Route("/api/engines/{name}/wake", control.wake, methods=["POST"]),
         Route("/api/engines/{name}/sleep", control.sleep, methods=["POST"]),
         Route("/api/engines/{name}/logs", control.logs, methods=["GET"]),
-        Route("/api/reload", control.reload, methods=["POST"]),
         Route("/api/engines/{name}/queue", control.queue, methods=["GET"]),
+        Route("/api/reload", control.reload, methods=["POST"]),
     ]
     handlers: dict[Any, Any] = {GatewayError: _show, HTTPException: _show_http}
     return Starlette(routes=routes, exception_handlers=handlers, middleware=[Middleware(Guard, portal=portal)])
@@ -106,8 +106,8 @@ class _Control:
         """Put the engine to sleep: 202 at once, or with ?wait=true when it sleeps (200).
 
         409 while it is busy, unless ?force=true, which cuts off what it serves, and what it served as it was configured
-        before: it cannot begin until that is over. 202 after a wait says that it is awake
-        all the same: a request came, or the stop failed.
+        before: it cannot begin until that is over. 202 after a wait says that it is awake all the same: a request came,
+        or the stop failed.
         """
         chosen = self._steered(request)
         wait = _flag(request, "wait")

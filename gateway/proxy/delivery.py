@@ -13,7 +13,8 @@ from typing import Final
 import structlog
 
 from gateway.announcements import Announcements, Replayed
-from gateway.errors import EngineAnswerTimeout, EngineBroke, EnginePutToSleep, EngineTrouble, EngineUnreachable
+from gateway.errors import EngineAnswerTimeout, EngineBroke, EngineTrouble, EngineUnreachable
+from gateway.lifecycle.reasons import put_to_sleep
 from gateway.proxy.http import Call, forward
 from gateway.proxy.intake import Intake
 from gateway.proxy.pool import ConnectFailed, Pool
@@ -60,7 +61,7 @@ class Delivery:
     async def run(self, pool: Pool) -> int:
         """Returns the answer's status. Raises EngineTrouble and AnswerCut."""
         engine, refused = self._engine, 0
-        held = self._intake.begin if self._intake is not None else _nothing
+        held = self._intake.begin if self._intake is not None else None
         while refused < MOST_CONNECTS:
             visit = self._visit._replace(again=True) if refused else self._visit  # who was let in keeps his place
             async with engine.admitted(visit, held) as lease:
@@ -70,7 +71,7 @@ class Delivery:
                 except ConnectFailed as failure:  # nothing was sent: hold the request until the engine is back
                     refused += 1
                     if lease.revoked:  # by an operator, whose order a request that is there already must not undo
-                        raise put_to_sleep(engine) from failure
+                        raise put_to_sleep(engine.name) from failure
                     self._record.reconnected(failure)
                     lease.lost_contact()
                 except Broke as broke:
@@ -101,7 +102,7 @@ class Delivery:
         """
         engine, spec = self._engine, self._engine.spec
         if lease.revoked:
-            raise put_to_sleep(engine) from broke
+            raise put_to_sleep(engine.name) from broke
         if not (broke.died and self._replay and spec.replay):
             raise trouble(broke, spec.answer_timeout) from broke
         if self._visit.again:
@@ -124,11 +125,3 @@ def trouble(broke: Broke, answer_timeout: float, more: str = "") -> EngineTroubl
     if broke.late:
         return EngineAnswerTimeout(f"The engine had the request for {answer_timeout:g} s and did not begin to answer.")
     return EngineBroke(f"The engine {broke.reason} before it answered. {more}".rstrip(), retry_after=1)
-
-
-def put_to_sleep(engine: Supervisor) -> EnginePutToSleep:
-    return EnginePutToSleep(f"{engine.name} was put to sleep", retry_after=1)
-
-
-def _nothing() -> None:
-    pass

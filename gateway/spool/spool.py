@@ -62,7 +62,6 @@ class Spool:
         self._piping = False
         self._ended = False
         self._closed = False
-        self._error: GatewayError | None = None
         self._trailers: Headers = []
         self._readers: dict[Reader, None] = {}
         self._changed: dict[asyncio.Future[None], None] = {}  # who waits for something to happen here
@@ -73,7 +72,7 @@ class Spool:
 
     @property
     def replayable(self) -> bool:
-        return not (self._piping or self._closed or self._error)
+        return not (self._piping or self._closed)
 
     @property
     def in_memory(self) -> int:
@@ -109,17 +108,6 @@ class Spool:
         if self._file is None and self.in_memory <= self._memory:
             return
         await self._make_room()
-
-    def finish(self, trailers: Headers | None = None) -> None:
-        """That was all of it."""
-        self._ended = True
-        self._trailers = trailers or []
-        self._happened()
-
-    def fail(self, error: GatewayError) -> None:
-        """There will be no more of it, and what there is is of no use. Readers get this error."""
-        self._error = error
-        self._happened()
 
     def close(self) -> None:
         """Free everything, whatever is under way."""
@@ -252,11 +240,9 @@ class Spool:
     async def after(self, at: int) -> tuple[bytes, bool] | None:
         """Some of what follows the first `at` bytes, and whether more may follow. None: the spool is closed.
 
-        Waits for the writer. Raises what the writer failed with, and GatewayError if the disk has failed.
+        Waits for the writer. Raises GatewayError if the disk has failed.
         """
         while not self._closed:
-            if self._error is not None:
-                raise self._error.with_traceback(None)
             if at < self._size:
                 data = await self._from_disk(at) if at < self._on_disk else self._from_memory(at)
                 if data:

@@ -81,10 +81,6 @@ class Lease:
         self._desk.lost_contact(self._instance)
 
 
-def _nothing() -> None:
-    pass
-
-
 class Admission:
     """One request's stay. Leaving the block, for whatever reason, gives the place back; so does a cancelled wait.
 
@@ -93,7 +89,7 @@ class Admission:
 
     __slots__ = ("_desk", "_held", "_ticket", "_visit")
 
-    def __init__(self, desk: Desk, visit: Visit = PLAIN, held: Callable[[], None] = _nothing) -> None:
+    def __init__(self, desk: Desk, visit: Visit = PLAIN, held: Callable[[], None] | None = None) -> None:
         self._desk = desk
         self._visit = visit
         self._held = held
@@ -105,7 +101,7 @@ class Admission:
             return Lease(self._desk, self._ticket, target, waited=False)
         deadline = self._desk.limit(target)
         try:
-            if not target.done():
+            if self._held is not None and not target.done():
                 self._held()
             return Lease(self._desk, self._ticket, await target, waited=True)
         except BaseException:  # refused, or the client has gone: either way the ticket goes back

@@ -50,7 +50,5 @@ class Post:
     async def _close(self) -> None:
         try:
             await self.supervisor.runtime.aclose()
-        except (
-            Exception
-        ):  # ours; it shall not end the other engines' supervision, nor keep this one's successor waiting
+        except Exception:  # ours; neither the other engines' supervision nor this one's successor shall suffer for it
             structlog.get_logger().exception("engine.closing_broke", engine=self.supervisor.name)

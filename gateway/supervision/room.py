@@ -1,4 +1,4 @@
-"""Room in the budget: what a supervisor asks of whoever shares it out."""
+"""Room in the budget: what a supervisor asks of whoever shares it out. Each supervisor has a `Room` of its own."""
 
 from __future__ import annotations
 
@@ -6,55 +6,49 @@ from typing import Protocol
 
 
 class Room(Protocol):
-    """Shares out the budget among the engines, by name. Every call is repeatable.
+    """One engine's way to its share of the budget. Every call is repeatable.
 
     It answers by telling the supervisor RoomGranted, and asks for room with RoomWanted, both of them later and never
     from inside one of these calls: the caller is in the middle of a step.
     """
 
-    def ask(self, name: str, *, politely: bool) -> None:
+    def ask(self, *, politely: bool) -> None:
         """The engine wants to start. Replaces what it asked before. `politely`: only if nobody has to make room."""
 
-    def give_up(self, name: str) -> None:
+    def give_up(self) -> None:
         """It wants to start no longer."""
 
-    def rested(self, name: str) -> None:
-        """It does not run, as far as we know: whatever room it had is free."""
-
-    def occupied(self, name: str) -> None:
-        """It was found running, and takes its room whether there is any or not."""
+    def changed(self) -> None:
+        """It takes more room than it did, or less: it was found running, or does not run any more."""
 
 
 class NullRoom:
     """No budget: nobody has to ask."""
 
-    def ask(self, name: str, *, politely: bool) -> None:
-        raise AssertionError(f"{name} asks for room, though there is no budget ({politely=})")
+    def ask(self, *, politely: bool) -> None:
+        raise AssertionError(f"an engine asks for room, though there is no budget ({politely=})")
 
-    def give_up(self, name: str) -> None:
+    def give_up(self) -> None:
         pass
 
-    def rested(self, name: str) -> None:
-        pass
-
-    def occupied(self, name: str) -> None:
+    def changed(self) -> None:
         pass
 
 
 class HeldBack(NullRoom):
-    """Stands before the room for engines that must not begin yet, and remembers what they want."""
+    """Stands before the room of an engine that must not begin yet, and remembers what it wants."""
 
     def __init__(self, room: Room) -> None:
         self._room = room
-        self._asked: dict[str, bool] = {}
+        self._politely: bool | None = None  # None: it does not ask
 
-    def ask(self, name: str, *, politely: bool) -> None:
-        self._asked[name] = politely
+    def ask(self, *, politely: bool) -> None:
+        self._politely = politely
 
-    def give_up(self, name: str) -> None:
-        self._asked.pop(name, None)
+    def give_up(self) -> None:
+        self._politely = None
 
     def pass_on(self) -> None:
-        """Ask for all that was asked and not given up."""
-        for name, politely in self._asked.items():
-            self._room.ask(name, politely=politely)
+        """Ask for what was asked and not given up."""
+        if self._politely is not None:
+            self._room.ask(politely=self._politely)

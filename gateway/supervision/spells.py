@@ -29,7 +29,7 @@ class Spells:
         """Our start command was given."""
         self.waking_since = self._clock.monotonic()
 
-    def phase_changed(self, phase: Phase, event: e.Event | None) -> None:
+    def phase_changed(self, phase: Phase, event: e.Event) -> None:
         now = self.phase_since = self._clock.monotonic()
         if phase is READY:
             self.ready_since = now if self.ready_since is None else self.ready_since

@@ -86,8 +86,7 @@ class Seat:
     def __repr__(self) -> str:
         return f"<Seat {self.key} number={self.number}>"
 
-    def ask(self, name: str, *, politely: bool) -> None:
-        del name
+    def ask(self, *, politely: bool) -> None:
         gone = self.gave_up is not None and not self.is_kept
         if self.number is None or gone or (self.politely and not politely):
             self.number = self._steward.next_number()
@@ -96,8 +95,7 @@ class Seat:
         self.gave_up = None
         self._steward.reconsider()
 
-    def give_up(self, name: str) -> None:
-        del name
+    def give_up(self) -> None:
         if self.gave_up is None:
             self.gave_up = self._steward.now
         self._steward.reconsider()
@@ -109,11 +107,8 @@ class Seat:
             return False
         return self._steward.now - self.gave_up < min(self.gave_up - self.asked, COMES_AGAIN_SECONDS)
 
-    def rested(self, name: str) -> None:
-        del name
+    def changed(self) -> None:
         self._steward.reconsider()
-
-    occupied = rested
 
 
 class Steward:

@@ -109,7 +109,7 @@ class Supervisor(Sight):
 
     # Events
 
-    def admitted(self, visit: Visit = PLAIN, held: Callable[[], None] = lambda: None) -> Admission:
+    def admitted(self, visit: Visit = PLAIN, held: Callable[[], None] | None = None) -> Admission:
         """`async with engine.admitted(visit) as lease:` waits for the engine, and holds it awake inside the block.
 
         held: called once if the request has to wait and was not refused at once. Raises an EngineTrouble when the
@@ -287,9 +287,9 @@ class Supervisor(Sight):
                 case SetAlarm(token, seconds, why):
                     self._alarm.set(token, self._stretched(seconds, why), why)
                 case AskRoom(politely):
-                    (self._held_back or self._room).ask(self.name, politely=politely)
+                    (self._held_back or self._room).ask(politely=politely)
                 case GiveUpRoom():
-                    (self._held_back or self._room).give_up(self.name)
+                    (self._held_back or self._room).give_up()
                 case StartEngine():
                     self._spells.starts()
                     self._performer.order(command)
@@ -334,10 +334,10 @@ class Supervisor(Sight):
 
     def _account_for_room(self, event: e.Event) -> None:
         """Before anything is asked for: what the engine had is free, or it has taken some without asking."""
-        if self._machine.at_rest and isinstance(event, e.Stopped | e.SeenStopped):
-            self._room.rested(self.name)
-        elif self.phase is WAKING is not self._phase_seen and isinstance(event, e.SeenRunning):
-            self._room.occupied(self.name)
+        ended = self._machine.at_rest and isinstance(event, e.Stopped | e.SeenStopped)
+        found = self.phase is WAKING is not self._phase_seen and isinstance(event, e.SeenRunning)
+        if ended or found:
+            self._room.changed()
 
     def _phase_changed(self, event: e.Event) -> None:
         before, self._phase_seen = self._phase_seen, self.phase

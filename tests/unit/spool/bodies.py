@@ -28,7 +28,7 @@ async def fill(spool: Spool, data: bytes, size: int = 100_000) -> None:
     """Writes all of it, and that it is all."""
     for piece in pieces(data, size):
         await spool.append(piece)
-    spool.finish()
+    await spool.append(b"", end=[])
 
 
 async def read_all(reader: Reader) -> bytes:

@@ -124,7 +124,7 @@ async def test_settling_gives_back_what_no_reader_needs_again(folder: SpoolFolde
         assert not spool.replayable
         await until_free(quota)
         await spool.append(b"more")
-        spool.finish()
+        await spool.append(b"", end=[])
         assert await read_all(reader) == b"more"
 
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from gateway.errors import BadRequestFraming, GatewayError
+from gateway.errors import GatewayError
 from gateway.spool.folder import SpoolFolder
 from gateway.spool.quota import Quota
 from gateway.spool.spool import MEMORY, SMALL, Spool
@@ -16,6 +16,20 @@ from gateway.stream import Shares
 from tests.unit.spool.bodies import MIB, body, fill, open_files, read, read_all, settled, spool_in, until_free
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def go_on(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """The disk writes nothing until this is set."""
+    event = threading.Event()
+    write = os.pwritev
+
+    def waiting(*arguments: object) -> int:
+        event.wait(10)
+        return write(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "pwritev", waiting)
+    return event
 
 
 @pytest.mark.parametrize("size", [0, 1, MEMORY, MEMORY + 1, 3 * MIB])
@@ -37,7 +51,7 @@ async def test_readers_that_begin_sooner_later_and_meanwhile_get_the_same(folder
             await spool.append(data[at : at + 70_000])
             if at % 210_000 == 0:
                 readings.append(tasks.create_task(read_all(spool.reader())))
-        spool.finish()
+        await spool.append(b"", end=[])
         readings.append(tasks.create_task(read_all(spool.reader())))
     assert {reading.result() for reading in readings} == {data}
 
@@ -63,21 +77,11 @@ async def test_a_body_that_comes_byte_by_byte_costs_hardly_more_memory_than_its_
         for _ in range(MEMORY):
             await spool.append(b"x")
         assert len(spool._parts) <= MEMORY / SMALL * 2
-        spool.finish()
+        await spool.append(b"", end=[])
         assert await read_all(spool.reader()) == b"x" * MEMORY
 
 
-async def test_what_comes_in_is_read_before_the_disk_has_it(
-    folder: SpoolFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    go_on = threading.Event()
-    write = os.pwritev
-
-    def slowly(*arguments: object) -> int:
-        go_on.wait(10)
-        return write(*arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(os, "pwritev", slowly)
+async def test_what_comes_in_is_read_before_the_disk_has_it(folder: SpoolFolder, go_on: threading.Event) -> None:
     data = body(MEMORY + 1)
     async with spool_in(folder) as spool, asyncio.TaskGroup() as tasks:
         tasks.create_task(spool.append(data))
@@ -98,7 +102,7 @@ async def test_trailers_come_with_the_last_message(folder: SpoolFolder) -> None:
         await spool.append(b"hello")
         reader = spool.reader()
         first = await reader.receive()
-        spool.finish([(b"x-check", b"1")])
+        await spool.append(b"", end=[(b"x-check", b"1")])
         last = await reader.receive()
         assert (first["body"], first["more_body"], first["trailers"]) == (b"hello", True, [])
         assert (last["body"], last["more_body"], last["trailers"]) == (b"", False, [(b"x-check", b"1")])
@@ -125,24 +129,6 @@ async def test_a_reader_that_is_cancelled_reads_on_from_where_it_was(folder: Spo
                 break
         reader.at = 0
         assert await read_all(reader) == data
-
-
-async def test_a_failed_body_fails_its_readers(folder: SpoolFolder) -> None:
-    async with spool_in(folder) as spool, asyncio.TaskGroup() as tasks:
-        await spool.append(b"half")
-        reader = spool.reader()
-        await reader.receive()
-        waiting = tasks.create_task(pytest_raises(reader))
-        await settled()
-        spool.fail(BadRequestFraming("no chunk"))
-        assert type(await waiting) is BadRequestFraming
-        assert not spool.replayable
-
-
-async def pytest_raises(reader: object) -> GatewayError:
-    with pytest.raises(GatewayError) as caught:
-        await reader.receive()  # type: ignore[attr-defined]
-    return caught.value
 
 
 # The end
@@ -187,19 +173,11 @@ async def test_an_append_that_was_cancelled_has_taken_its_part(folder: SpoolFold
             await asyncio.sleep(0)
             writing.cancel()
             await asyncio.wait({writing})
-        spool.finish()
+        await spool.append(b"", end=[])
         assert await read_all(spool.reader()) == data
 
 
-async def test_a_slow_disk_stops_nobody_else(folder: SpoolFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    go_on = threading.Event()
-    write = os.pwritev
-
-    def slowly(*arguments: object) -> int:
-        go_on.wait(10)
-        return write(*arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(os, "pwritev", slowly)
+async def test_a_slow_disk_stops_nobody_else(folder: SpoolFolder, go_on: threading.Event) -> None:
     async with asyncio.TaskGroup() as tasks, spool_in(folder) as slow, spool_in(folder) as small:
         writing = tasks.create_task(slow.append(body(MIB)))
         await settled()
@@ -227,17 +205,7 @@ async def test_a_file_that_cannot_be_read_back_is_our_failure(
         assert caught.value.status == 500
 
 
-async def test_the_end_is_known_before_the_disk_has_the_last_part(
-    folder: SpoolFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    go_on = threading.Event()
-    write = os.pwritev
-
-    def slowly(*arguments: object) -> int:
-        go_on.wait(10)
-        return write(*arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(os, "pwritev", slowly)
+async def test_the_end_is_known_before_the_disk_has_the_last_part(folder: SpoolFolder, go_on: threading.Event) -> None:
     data = body(MEMORY + 1)
     async with spool_in(folder) as spool, asyncio.TaskGroup() as tasks:
         tasks.create_task(spool.append(data, end=[(b"x-check", b"1")]))

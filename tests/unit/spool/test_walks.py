@@ -89,7 +89,7 @@ class Walk:
     async def finish(self) -> None:
         await self.end(self.reading)
         await self.end(self.writing)
-        self.spool.finish()
+        await self.spool.append(b"", end=[])
         if self.spool.replayable:
             self.begin_reader()
         async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as tasks:
@@ -159,4 +159,4 @@ async def test_many_spools_share_threads_and_a_small_quota(folder: SpoolFolder) 
 async def write(spool: Spool, data: bytes) -> None:
     for at in range(0, len(data), 50_000):
         await spool.append(data[at : at + 50_000])
-    spool.finish()
+    await spool.append(b"", end=[])

@@ -21,17 +21,14 @@ class Ledger:
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    def ask(self, name: str, *, politely: bool) -> None:
-        self.told.append(f"{name} asks politely" if politely else f"{name} asks")
+    def ask(self, *, politely: bool) -> None:
+        self.told.append("asks politely" if politely else "asks")
 
-    def give_up(self, name: str) -> None:
-        self.told.append(f"{name} gives up")
+    def give_up(self) -> None:
+        self.told.append("gives up")
 
-    def rested(self, name: str) -> None:
-        self.told.append(f"{name} rested")
-
-    def occupied(self, name: str) -> None:
-        self.told.append(f"{name} occupied")
+    def changed(self) -> None:
+        self.told.append("changed")
 
     def news(self) -> list[str]:
         told, self.told = self.told, []
@@ -54,7 +51,7 @@ async def test_an_engine_waits_for_room_and_gives_it_back_when_it_has_stopped(st
         ledger.news()
         visitor = Visitor(stage, group)
         await calm()
-        assert (stage.phase, stage.runtime.starts, ledger.news()) == (QUEUED, 0, ["w asks"])
+        assert (stage.phase, stage.runtime.starts, ledger.news()) == (QUEUED, 0, ["asks"])
         stage.engine.tell(RoomGranted())
         assert isinstance(await visitor.decided(), Lease)
         await visitor.leaves()
@@ -64,21 +61,21 @@ async def test_an_engine_waits_for_room_and_gives_it_back_when_it_has_stopped(st
         assert ledger.news() == []
         stage.runtime.stop_gate.set()
         await stage.reaches(ASLEEP)
-        assert ledger.news() == ["w rested"]
+        assert ledger.news() == ["changed"]
 
 
 async def test_its_room_is_free_before_it_asks_again(stage: Stage, ledger: Ledger) -> None:
     stage.runtime.start_by_hand()
     async with asyncio.TaskGroup() as group, supervised(stage):
         await stage.reaches(READY)
-        assert ledger.news() == ["w occupied"]
+        assert ledger.news() == ["changed"]
         first = Visitor(stage, group)
         await first.decided()
         stage.engine.tell(RoomWanted(wanted=True))
         second = Visitor(stage, group)
         await first.leaves()
         await stage.reaches(QUEUED)
-        assert ledger.news() == ["w rested", "w asks"]
+        assert ledger.news() == ["changed", "asks"]
         stage.engine.tell(RoomGranted())
         assert isinstance(await second.decided(), Lease)
         await second.leaves()
@@ -91,7 +88,7 @@ async def test_who_has_gone_wants_no_room(stage: Stage, ledger: Ledger) -> None:
         await calm()
         visitor.task.cancel()
         await stage.reaches(ASLEEP)
-        assert ledger.news()[-2:] == ["w asks", "w gives up"]
+        assert ledger.news()[-2:] == ["asks", "gives up"]
         assert stage.engine.at_rest
 
 
@@ -106,10 +103,10 @@ async def test_the_room_of_a_failed_start_is_free_when_the_remains_are_cleared_a
         stage.engine.tell(RoomGranted())
         await stage.reaches(FAILED)
         await calm()
-        assert ledger.news()[-1] == "w asks"
+        assert ledger.news()[-1] == "asks"
         stage.runtime.stop_gate.set()
         await until(lambda: stage.engine.retry_in is not None)
-        assert ledger.news() == ["w rested"]
+        assert ledger.news() == ["changed"]
 
 
 async def test_the_room_of_an_engine_that_ends_by_itself_is_free(stage: Stage, ledger: Ledger) -> None:
@@ -118,7 +115,7 @@ async def test_the_room_of_an_engine_that_ends_by_itself_is_free(stage: Stage, l
         await stage.reaches(READY)
         stage.runtime.crash()
         await stage.reaches(ASLEEP)
-        assert ledger.news() == ["w occupied", "w rested"]
+        assert ledger.news() == ["changed", "changed"]
 
 
 async def test_warm_hours_ask_politely(stage: Stage, ledger: Ledger) -> None:
@@ -126,7 +123,7 @@ async def test_warm_hours_ask_politely(stage: Stage, ledger: Ledger) -> None:
         await stage.is_asleep()
         ledger.news()
         stage.engine.tell(WarmthChanged(warm=True))
-        assert (ledger.news(), stage.engine.warm) == (["w asks politely"], True)
+        assert (ledger.news(), stage.engine.warm) == (["asks politely"], True)
         stage.engine.tell(RoomGranted())
         await stage.reaches(READY)
         assert stage.engine.idle_in is None
