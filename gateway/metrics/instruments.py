@@ -85,7 +85,7 @@ EVICTIONS = Metric("evictions", "counter", "How often an engine had to make room
 UPSTREAM_ERRORS = Metric(
     "upstream_errors", "counter",
     "How often an engine failed a request that it had been given, replayed or not. `error`: the code that clients are "
-    "told, or `answer_cut` if its answer had begun.",
+    "told, or `answer_cut` if its answer, or a WebSocket, had begun.",
     ("engine", "error"),
 )  # fmt: skip
 REFUSALS = Metric(

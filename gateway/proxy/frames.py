@@ -15,51 +15,41 @@ _CLOSE = 0x8
 class FrameTracker:
     """Fed with everything one side sends.
 
-    at_boundary: between two frames. closing: a close frame has begun.
+    closing: a close frame has begun.
     """
 
     __slots__ = ("_head", "_payload", "closing")
 
     def __init__(self) -> None:
-        self._head = bytearray()
+        self._head = b""  # of the next frame, as far as it is here
         self._payload = 0  # bytes of the current frame still to come
         self.closing = False
 
     @property
     def at_boundary(self) -> bool:
+        """Between two frames."""
         return not self._head and self._payload == 0
 
     def feed(self, data: bytes) -> None:
-        position, end = 0, len(data)
-        while position < end:
-            if self._payload:
-                step = min(self._payload, end - position)
-                self._payload -= step
-                position += step
-                continue
-            need = self._head_length() - len(self._head)
-            self._head += data[position : position + need]
-            position += need
-            if len(self._head) == self._head_length():
-                self._begin_frame()
-
-    def _head_length(self) -> int:
-        if len(self._head) < 2:
-            return 2
-        length = self._head[1] & 0x7F
-        return 2 + (2 if length == 126 else 8 if length == 127 else 0) + (4 if self._head[1] & 0x80 else 0)
-
-    def _begin_frame(self) -> None:
-        head = self._head
-        length = head[1] & 0x7F
-        if length == 126:
-            (length,) = struct.unpack_from("!H", head, 2)
-        elif length == 127:
-            (length,) = struct.unpack_from("!Q", head, 2)
-        if head[0] & 0x0F == _CLOSE:
-            self.closing = True
-        self._payload = length
-        self._head = bytearray()
+        if self._head:
+            data = self._head + data
+        at, size = self._payload, len(data)
+        while at + 2 <= size:  # at: where a frame begins
+            length = data[at + 1] & 0x7F
+            begin = at + (6 if data[at + 1] & 0x80 else 2)  # of its payload, behind the mask
+            if length == 126:
+                begin += 2
+                length = int.from_bytes(data[at + 2 : at + 4])
+            elif length == 127:
+                begin += 8
+                length = int.from_bytes(data[at + 2 : at + 10])
+            if begin > size:
+                break
+            if data[at] & 0x0F == _CLOSE:
+                self.closing = True
+            at = begin + length
+        self._head = data[at:]
+        self._payload = max(0, at - size)
 
 
 def close_frame(code: int, reason: str = "") -> bytes:

@@ -43,7 +43,7 @@ class Call:
 
 
 class AnswerCut(Exception):
-    """The engine broke off in the middle of its answer; the client's connection has been cut so that it notices."""
+    """The engine broke off in the middle of its answer; the client has been shown that: by a cut connection, mostly."""
 
     def __init__(self, reason: str, status: int) -> None:
         super().__init__(reason)

@@ -3,6 +3,9 @@
 Frames pass untouched, so extensions, close codes, pings and message sizes are settled between the two ends. The first
 side to end closes both. If the engine ends without a close frame, or the gateway has to stop, the client gets one that
 says so (1011, 1012), because a bare end of connection looks like a network fault and tells nothing.
+
+An engine that ends the connection though neither side has sent a close frame has failed the request, as one that breaks
+off within an answer has. A client may go as it likes: that is no trouble of the engine's.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import asyncio
 
 from gateway.proxy.frames import INTERNAL_ERROR, SERVICE_RESTART, FrameTracker, close_frame
 from gateway.proxy.headers import upgrade_headers
-from gateway.proxy.http import Call, relay
+from gateway.proxy.http import AnswerCut, Call, relay
 from gateway.proxy.pool import Pool
 from gateway.proxy.upstream import Broke, Upstream
 from gateway.runtimes.base import Address
@@ -20,7 +23,7 @@ from gateway.runtimes.base import Address
 async def tunnel(call: Call, pool: Pool, address: Address, answer_timeout: float) -> int:
     """Ask the engine to switch; carry frames if it does, its refusal if it does not. Returns its status.
 
-    Raises ConnectFailed and Broke before anything was answered.
+    Raises ConnectFailed and Broke before anything was answered, and AnswerCut after that.
     """
     upstream = await pool.connect(address)
     try:
@@ -43,14 +46,15 @@ async def tunnel(call: Call, pool: Pool, address: Address, answer_timeout: float
 
 
 async def _carry(call: Call, upstream: Upstream) -> None:
-    frames = FrameTracker()
+    """Raises AnswerCut if the engine ends it before either side has begun to close."""
+    engine, client = FrameTracker(), FrameTracker()
     loop = asyncio.get_running_loop()
-    pumps = {
-        loop.create_task(_to_engine(call, upstream)),
-        loop.create_task(_to_client(call, upstream, frames)),
-    }
+    to_engine = loop.create_task(_to_engine(call, upstream, client))
+    to_client = loop.create_task(_to_client(call, upstream, engine))
+    pumps = {to_engine, to_client}
     try:
         await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        cut = not (to_engine.done() or client.closing or engine.closing)
         code, reason = INTERNAL_ERROR, "the engine ended without saying why"
     except asyncio.CancelledError:
         code, reason = SERVICE_RESTART, "the gateway is shutting down"
@@ -59,7 +63,9 @@ async def _carry(call: Call, upstream: Upstream) -> None:
         for pump in pumps:
             pump.cancel()
         await asyncio.wait(pumps)
-        await _end(call, frames, code, reason)
+        await _end(call, engine, code, reason)
+    if cut:
+        raise AnswerCut("ended the WebSocket without a close frame", 101)
 
 
 async def _end(call: Call, frames: FrameTracker, code: int, reason: str) -> None:
@@ -74,12 +80,13 @@ async def _end(call: Call, frames: FrameTracker, code: int, reason: str) -> None
     await call.send({"type": "http.response.body", "body": last, "more_body": False})
 
 
-async def _to_engine(call: Call, upstream: Upstream) -> None:
+async def _to_engine(call: Call, upstream: Upstream, frames: FrameTracker) -> None:
     while True:
         message = await call.receive()
         if message["type"] == "http.disconnect":
             return
         upstream.write(message["body"])
+        frames.feed(message["body"])
         if upstream.write_blocked is not None:
             await upstream.writable()
 
