@@ -156,7 +156,7 @@ class EngineSpec(Section):
     keep_warm: tuple[WarmHoursText, ...] = ()
     """Hours of the week, such as `Mon-Fri 08:00-18:00`, in which it is woken and kept awake; or `always`."""
     preload: Flag = False
-    """Woken when the gateway starts."""
+    """Woken when the gateway starts, or by the reload that says so."""
     quiet_paths: tuple[QuietPath, ...] = (
         "/health",
         "/healthz",

@@ -57,3 +57,4 @@ class Housekeeping:
         """Go by this configuration from now on. The engines' own part of it is the fleet's business."""
         self._config = config
         self.steward.configure(config.budget)
+        self.warmth.reconsider()

@@ -1,4 +1,4 @@
-"""Keeps engines awake by the clock: in the hours of their `keep_warm`, and from the gateway's start with `preload`.
+"""Keeps engines awake by the clock: in the hours of their `keep_warm`, and from the start with `preload`.
 
 Hours are told in local time, and local time jumps: so each of an engine's hours is first made a span between two
 moments of the world's time. An hour that the clock leaves out in spring, or shows twice in autumn, is read to be as
@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from gateway.clock import Clock, SystemClock, pause
+from gateway.clock import Clock, SystemClock
 from gateway.config.schema import EngineSpec
 from gateway.config.warm_hours import WarmHours
 from gateway.lifecycle.events import Event, WakeAsked, WarmthChanged
@@ -103,15 +103,25 @@ class Warmth:
         self._clock = clock or SystemClock()
         self._world = world
         self._told: WeakKeyDictionary[Engine, bool] = WeakKeyDictionary()
+        self._preloads: WeakKeyDictionary[Engine, bool] = WeakKeyDictionary()  # as their entries said it last
+        self._due = asyncio.Event()
 
     async def run(self) -> None:
         """Tell engines when their hours begin and end, for ever. Cancel to end."""
         async with asyncio.TaskGroup() as tasks:
-            for engine in self._engines():
-                if engine.spec.preload:
-                    tasks.create_task(self._preload(engine))
             while True:
-                await pause(self._clock, self._looked())
+                self._due.clear()
+                for engine in self._newly_preloaded():
+                    tasks.create_task(self._preload(engine))
+                timer = self._clock.call_later(self._looked(), self._due.set)
+                try:
+                    await self._due.wait()
+                finally:
+                    timer.cancel()
+
+    def reconsider(self) -> None:
+        """The configuration changes in this step: look again after it."""
+        self._due.set()
 
     def _looked(self) -> float:
         try:
@@ -146,10 +156,17 @@ class Warmth:
         self._told[engine] = warm
         self._act(engine, WarmthChanged(warm=warm))
 
+    def _newly_preloaded(self) -> list[Engine]:
+        """Those that were not there at the last look, or were not to be preloaded then."""
+        engines = [engine for engine in self._engines() if engine.spec.preload is not self._preloads.get(engine, False)]
+        self._preloads.update((engine, engine.spec.preload) for engine in engines)
+        return [engine for engine in engines if engine.spec.preload]
+
     async def _preload(self, engine: Engine) -> None:
-        """When it is known what runs already, which needs no wake."""
+        """When it is known what runs already, which needs no wake; unless a reload has thought better of it."""
         await engine.looked.wait()
-        self._act(engine, WakeAsked(politely=True))
+        if engine.spec.preload and engine in self._engines():
+            self._act(engine, WakeAsked(politely=True))
 
     def _act(self, engine: Engine, event: Event) -> None:
         try:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from gateway.config import Config
+from gateway.lifecycle.phases import Phase
 from gateway.supervision.fleet import Changes
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
 from tests.fixtures.standin import StandIn
@@ -123,3 +124,15 @@ def test_an_operator_can_end_what_keeps_a_changed_engine_from_beginning(gateway:
         assert gateway.runtimes["whisper"].starts == 0
         with gateway.client() as other:
             assert other.get("/hello").status_code == 200
+
+
+def test_an_engine_whose_preload_is_turned_on_is_woken_and_one_that_is_added_with_it(gateway: Gateway) -> None:
+    reconfigured(gateway, engines={"preload": True})
+    gateway.reaches(Phase.READY)
+    whisper = gateway.app.config.engines["whisper"]
+    added = whisper.model_copy(update={"hosts": ("added.test",)})
+    gateway._ports["added"] = whisper.port
+    config = gateway.app.config.model_copy(update={"engines": {"whisper": whisper, "added": added}})
+    assert gateway.on_loop(lambda: gateway.app.apply(config)) == Changes(["added"], [], ["other"])
+    gateway.reaches(Phase.READY, "added")
+    assert gateway.runtimes["whisper"].starts == 1

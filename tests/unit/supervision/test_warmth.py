@@ -177,7 +177,6 @@ async def test_a_clock_that_is_set_to_and_fro_changes_nothing_that_is_over() -> 
 
 
 async def test_new_hours_count_from_the_next_look() -> None:
-    """As after a reload."""
     stage = Stage()
     engine = stage.engine("always")
     async with stage.runs():
@@ -187,6 +186,16 @@ async def test_new_hours_count_from_the_next_look() -> None:
         other = stage.engine("always")
         await stage.passes(seconds=LOOK_SECONDS)
         assert [event for _, event in other.told] == [WARM]
+
+
+async def test_after_a_reload_new_hours_count_at_once() -> None:
+    stage = Stage()
+    engine = stage.engine()
+    async with stage.runs():
+        engine.spec = stage.engine("always").spec
+        stage.warmth.reconsider()
+        await calm()
+        assert engine.told == [("Mon 00:00:00", WARM)]
 
 
 async def test_preloaded_engines_are_woken_once_when_it_is_known_what_runs() -> None:
@@ -199,6 +208,61 @@ async def test_preloaded_engines_are_woken_once_when_it_is_known_what_runs() -> 
         await stage.passes(hours=2)
     assert [event for _, event in engine.told] == [WakeAsked(politely=True)]
     assert other.told == []
+
+
+async def test_an_engine_that_a_reload_adds_or_replaces_is_preloaded_when_it_is_known_what_runs() -> None:
+    stage = Stage()
+    async with stage.runs():
+        engine = stage.engine(preload=True)
+        engine.looked.clear()
+        stage.warmth.reconsider()
+        await stage.passes(seconds=1)
+        assert engine.told == []
+        engine.looked.set()
+        await calm()
+        assert [event for _, event in engine.told] == [WakeAsked(politely=True)]
+        stage.engines = [other] = [Engine(stage, preload=True)]
+        stage.warmth.reconsider()
+        await stage.passes(minutes=5)
+        assert [event for _, event in other.told] == [WakeAsked(politely=True)]
+    assert len(engine.told) == 1
+
+
+async def test_an_engine_whose_preload_a_reload_turns_on_is_woken_then_and_by_no_other_reload() -> None:
+    stage = Stage()
+    engine = stage.engine()
+    on = Engine(stage, preload=True).spec
+    off = engine.spec
+    async with stage.runs():
+        for spec, told in [
+            (off, 0),
+            (on, 1),
+            (on, 1),
+            (on.model_copy(update={"idle_after": 5.0}), 1),
+            (off, 1),
+            (on, 2),
+        ]:
+            engine.spec = spec
+            stage.warmth.reconsider()
+            await stage.passes(minutes=1)
+            assert len(engine.told) == told
+
+
+@pytest.mark.parametrize("stays", [False, True])
+async def test_what_is_not_to_be_preloaded_any_more_before_it_is_known_is_not(*, stays: bool) -> None:
+    """It was removed, or its preload taken back."""
+    stage = Stage()
+    engine = stage.engine(preload=True)
+    engine.looked.clear()
+    async with stage.runs():
+        if stays:
+            engine.spec = Engine(stage).spec
+        else:
+            stage.engines.clear()
+        stage.warmth.reconsider()
+        engine.looked.set()
+        await stage.passes(minutes=1)
+    assert engine.told == []
 
 
 async def test_an_engine_that_breaks_keeps_no_other_from_its_hours() -> None:
