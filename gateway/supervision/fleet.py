@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -14,7 +14,7 @@ from gateway.config.schema import EngineSpec
 from gateway.errors import UnknownEngine
 from gateway.lifecycle.events import SleepAsked
 from gateway.supervision.overlap import is_run_alike, may_overlap
-from gateway.supervision.post import Post
+from gateway.supervision.post import Post, give_up
 from gateway.supervision.readiness import Probe
 from gateway.supervision.supervisor import Supervisor
 
@@ -89,6 +89,7 @@ class Fleet:
 
         A change that concerns what runs puts a new supervisor in the old one's place. The old one serves whom it has
         and puts its engine to sleep; the new one begins at once, or then if the two could be in each other's way.
+        Raises what making an engine may raise; then nothing has changed.
         """
         hiring = self._hiring
         assert hiring is not None, "a fleet for which nobody can be hired stays as it is"
@@ -97,12 +98,14 @@ class Fleet:
         replaced = [name for name in changed if not is_run_alike(before[name], specs[name])]
         added = [name for name in specs if name not in before]
         removed = [name for name in before if name not in specs]
-        hired = {name: hiring.supervisor(name, specs[name]) for name in [*added, *replaced]}  # may fail: so it is first
-        for name in before.keys() - {*removed, *replaced}:
-            engine, spec = self._posts[name].supervisor, specs[name]
-            budgeted = hiring.budgeted(spec)  # the budget may have changed for an engine that has not
-            if name in changed or budgeted is not engine.budgeted:
-                engine.reconfigure(spec, hiring.probe(spec), budgeted=budgeted)
+        kept = {name: specs[name] for name in before if name not in {*removed, *replaced}}
+        budgeted = {name: hiring.budgeted(spec) for name, spec in kept.items()}  # it may have changed without the spec
+        probes = {name: hiring.probe(spec) for name, spec in kept.items()}
+        hired = self._hired(hiring, {name: specs[name] for name in [*added, *replaced]})  # what may fail is done
+        for name, spec in kept.items():
+            engine = self._posts[name].supervisor
+            if name in changed or budgeted[name] is not engine.budgeted:
+                engine.reconfigure(spec, probes[name], budgeted=budgeted[name])
         for name in [*removed, *replaced]:
             self._retire(self._posts[name], "removed" if name in removed else "changed")
         for name, supervisor in hired.items():
@@ -113,9 +116,24 @@ class Fleet:
         self._posts = {name: self._posts[name] for name in specs}
         return Changes(added, changed, removed)
 
+    def _hired(self, hiring: Hiring, specs: Mapping[str, EngineSpec]) -> dict[str, Supervisor]:
+        """All of them; or what the first that cannot be made raises, and the others are given up."""
+        hired: dict[str, Supervisor] = {}
+        try:
+            for name, spec in specs.items():
+                hired[name] = hiring.supervisor(name, spec)
+        except Exception:
+            for supervisor in hired.values():
+                self._see_to(give_up(supervisor))
+            raise
+        return hired
+
     def _begin(self, post: Post) -> None:
+        self._see_to(self._held(post))
+
+    def _see_to(self, work: Coroutine[Any, Any, None]) -> None:
         assert self._group is not None, "a fleet is changed while it runs"
-        task = self._group.create_task(self._held(post), name=post.supervisor.name)
+        task = self._group.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

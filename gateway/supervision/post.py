@@ -39,16 +39,24 @@ class Post:
                 running = group.create_task(self.supervisor.run(), name=self.supervisor.name)
                 try:
                     await self._retired.wait()
-                    await self.supervisor.wind_up()
+                    await self._wind_up()
                 finally:
                     running.cancel()
             structlog.get_logger().info("engine.retired", engine=self.supervisor.name)
         finally:
-            await self._close()
+            await give_up(self.supervisor)
             self.over.set()
 
-    async def _close(self) -> None:
+    async def _wind_up(self) -> None:
         try:
-            await self.supervisor.runtime.aclose()
-        except Exception:  # ours; neither the other engines' supervision nor this one's successor shall suffer for it
-            structlog.get_logger().exception("engine.closing_broke", engine=self.supervisor.name)
+            await self.supervisor.wind_up()
+        except Exception:  # ours; the other engines go on, and nobody knows any better what to do about this one
+            structlog.get_logger().exception("engine.supervision_broke", engine=self.supervisor.name, doing="wind_up")
+
+
+async def give_up(supervisor: Supervisor) -> None:
+    """Close what an engine needs that nobody supervises, or nobody any more."""
+    try:
+        await supervisor.runtime.aclose()
+    except Exception:  # ours; neither the other engines' supervision nor this one's successor shall suffer for it
+        structlog.get_logger().exception("engine.closing_broke", engine=supervisor.name)
