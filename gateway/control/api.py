@@ -107,15 +107,16 @@ class _Control:
 
         409 while it is busy, unless ?force=true, which cuts off what it serves, and what it served as it was configured
         before: it cannot begin until that is over. 202 after a wait says that it is awake all the same: a request came,
-        or the stop failed.
+        or the stop failed. An engine that was removed, and still serves somebody, is found here alone.
         """
-        chosen = self._steered(request)
+        _require_admin(request)
+        chosen, *others = self._fleet.called(request.path_params["name"])
+        _require_use(request, chosen)
         wait = _flag(request, "wait")
         force = _flag(request, "force")
         chosen.tell(SleepAsked(force=force))
-        for leaving in self._fleet.leaving:
-            if force and leaving.name == chosen.name:
-                leaving.tell(SleepAsked(force=True))
+        for leaving in others if force else ():
+            leaving.tell(SleepAsked(force=True))
         if wait:
             await chosen.wait_for(*(phase for phase in Phase if phase is not Phase.STOPPING))
         return JSONResponse(engine_view(chosen), 200 if chosen.phase is Phase.ASLEEP else 202)
@@ -141,8 +142,7 @@ class _Control:
     def _chosen(self, request: Request) -> Supervisor:
         """Raises UnknownEngine, and HostNotAllowed if the caller's key is for others."""
         chosen = self._fleet.get(request.path_params["name"])
-        if not _may_use(_caller(request), chosen):
-            raise HostNotAllowed(f"This API key is not for {chosen.name}'s hostnames.")
+        _require_use(request, chosen)
         return chosen
 
     def _steered(self, request: Request) -> Supervisor:
@@ -162,6 +162,11 @@ def _require_admin(request: Request) -> None:
             "Waking engines, putting them to sleep, reading logs and queues, and reloading the configuration takes "
             "an API key made with --admin, or a user who is listed in gateway.admins."
         )
+
+
+def _require_use(request: Request, engine: Supervisor) -> None:
+    if not _may_use(_caller(request), engine):
+        raise HostNotAllowed(f"This API key is not for {engine.name}'s hostnames.")
 
 
 def _may_use(caller: Caller, engine: Supervisor) -> bool:

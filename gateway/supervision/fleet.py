@@ -67,6 +67,10 @@ class Fleet:
         except KeyError:
             raise UnknownEngine(f"There is no engine called {name!r}.") from None
 
+    def called(self, name: str) -> list[Supervisor]:
+        """All of this name: that of the present configuration first, if there is one. Raises UnknownEngine."""
+        return [engine for engine in (*self.all, *self.leaving) if engine.name == name] or [self.get(name)]
+
     @property
     def looked(self) -> bool:
         """Whether the engines that there were at the start have been inspected: what ran already has been adopted."""

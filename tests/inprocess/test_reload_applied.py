@@ -136,3 +136,35 @@ def test_an_engine_whose_preload_is_turned_on_is_woken_and_one_that_is_added_wit
     assert gateway.on_loop(lambda: gateway.app.apply(config)) == Changes(["added"], [], ["other"])
     gateway.reaches(Phase.READY, "added")
     assert gateway.runtimes["whisper"].starts == 1
+
+
+def test_an_operator_can_end_an_endless_stream_of_an_engine_that_was_removed(gateway: Gateway) -> None:
+    url = f"{gateway.admin_url}/api/engines/whisper/sleep"
+    with gateway.client() as client, client.stream("GET", "/sse?n=200&interval_ms=50") as stream:
+        lines = stream.iter_lines()
+        next(lines)
+        config = gateway.app.config
+        without = {name: spec for name, spec in config.engines.items() if name != "whisper"}
+        gateway.on_loop(lambda: gateway.app.apply(config.model_copy(update={"engines": without})))
+        (old,) = gateway.app.fleet.leaving
+        busy = httpx.post(url)
+        assert (busy.status_code, busy.json()["code"]) == (409, "engine_busy")
+        assert old.serving == 1
+        done = httpx.post(f"{url}?force=true&wait=true")
+        assert (done.status_code, done.json()["name"], done.json()["phase"]) == (200, "whisper", "asleep")
+        gateway.until(lambda: not gateway.app.fleet.leaving)
+    assert httpx.post(f"{url}?force=true").status_code == 404
+    assert gateway.runtimes["whisper"].stops == 1
+
+
+def test_nothing_but_sleep_finds_an_engine_that_leaves(gateway: Gateway) -> None:
+    with gateway.client() as client, client.stream("GET", "/sse?n=200&interval_ms=50") as stream:
+        next(stream.iter_lines())
+        config = gateway.app.config.model_copy(update={"engines": {"other": gateway.app.config.engines["other"]}})
+        gateway.on_loop(lambda: gateway.app.apply(config))
+        paths = [("POST", "/wake"), ("GET", ""), ("GET", "/logs"), ("GET", "/queue")]
+        statuses = [
+            httpx.request(how, f"{gateway.admin_url}/api/engines/whisper{path}").status_code for how, path in paths
+        ]
+        assert statuses == [404] * 4
+        httpx.post(f"{gateway.admin_url}/api/engines/whisper/sleep?force=true")

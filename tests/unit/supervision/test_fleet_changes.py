@@ -105,6 +105,7 @@ async def test_a_removed_engine_serves_whom_it_has_and_who_waits_and_is_put_to_s
                 hall.fleet.get("a")
             await calm()
             assert hall.fleet.leaving == [engine]
+            assert hall.fleet.called("a") == [engine]
             await first.leaves()
             await second.is_in()
             assert hall.running == ["a"]
@@ -187,6 +188,7 @@ async def test_another_container_takes_over_at_once_while_the_old_one_serves() -
         assert hall.fleet.apply({"a": contained("new")}) == Changes([], ["a"], [])
         async with hall.fleet.get("a").admitted():
             assert sorted(map(str, hall.running)) == ["new", "old"]
+        assert hall.fleet.called("a") == [hall.fleet.get("a"), *hall.fleet.leaving]
         await guest.leaves()
         await gone(hall)
         assert hall.running == ["new"]
