@@ -133,7 +133,6 @@ class App:
         await receive()
         async with AsyncExitStack() as stack:
             stack.callback(self._pool.close)
-            self.spools.folder.prepare()
             stack.callback(self.spools.folder.close)
             await stack.enter_async_context(self._access.running())
             await stack.enter_async_context(self.fleet.running())
@@ -185,7 +184,7 @@ def create_app(
     runtime_for: RuntimeFor | None = None,
     clock: Clock | None = None,
 ) -> App:
-    """Build the gateway for this configuration.
+    """Build the gateway for this configuration. Raises OSError if the folder for request bodies cannot be used.
 
     runtime_for: how each engine is run, if not as the configuration says; for tests.
     """
@@ -195,4 +194,6 @@ def create_app(
     housekeeping = Housekeeping(lambda: fleet, config, clock, announce)
     hiring = Hiring(runtime_for, pool, clock, announce, housekeeping.steward)
     fleet = Fleet({name: hiring.supervisor(name, spec) for name, spec in config.engines.items()}, hiring)
-    return App(config, fleet, pool, Access(config.gateway, clock), housekeeping=housekeeping, announce=announce)
+    app = App(config, fleet, pool, Access(config.gateway, clock), housekeeping=housekeeping, announce=announce)
+    app.spools.folder.prepare()
+    return app

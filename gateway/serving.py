@@ -47,7 +47,6 @@ def serve(config: Config, path: Path) -> None:
         clients = stack.enter_context(listening(settings.listen))
         admins = stack.enter_context(listening(settings.admin))
         app = create_app(config)
-        app.spools.folder.prepare()
         app.admin = admins.getsockname()[:2]
         app.reloader = Reloader(path, app)
         for what, sock in (("clients", clients), ("admin", admins)):
