@@ -38,6 +38,13 @@ _NO: Answers = {"4XX": REFUSALS["4XX"]}
 
 def create_model_router(models: Models[Any]) -> APIRouter:
     router = APIRouter()
+    _add_models(router, models)
+    _add_memory(router, models)
+    return router
+
+
+def _add_models(router: APIRouter, models: Models[Any]) -> None:
+    """OpenAI's."""
 
     @router.get("/v1/models", tags=["Models"], summary="The models that can be asked for", responses=_shown(_LIST))
     async def list_models() -> dict[str, Any]:
@@ -52,6 +59,10 @@ def create_model_router(models: Models[Any]) -> APIRouter:
     async def retrieve_model(model: Id) -> dict[str, Any]:
         """`loaded`, `default` and `aliases` are not OpenAI's; its clients keep what they don't know."""
         return models.described(_resolved(models, model))
+
+
+def _add_memory(router: APIRouter, models: Models[Any]) -> None:
+    """faster-whisper-server's."""
 
     @router.get(
         "/api/ps",
@@ -97,8 +108,6 @@ def create_model_router(models: Models[Any]) -> APIRouter:
         """Answers when its memory is free. The next request that needs it loads it again."""
         await models.unload(_resolved(models, model))
         return Response(status_code=204)
-
-    return router
 
 
 def _resolved(models: Models[Any], name: str) -> str:
