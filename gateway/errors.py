@@ -37,6 +37,7 @@
     │   ├── EngineMissing            what should be started does not exist
     │   ├── RuntimeUnavailable       Docker (or what else starts engines) does not answer
     │   └── StartRefused             the runtime said no
+    │       └── EndedAtOnce          it was started, and has ended before anybody could look
     ├── NotAwake                     the engine sleeps, for a request that must not wake it; never an answer
     ├── ConfigError                  the file cannot be used; carries every problem found
     └── IllegalEvent                 500: we broke
@@ -311,6 +312,14 @@ class RuntimeUnavailable(RuntimeTrouble):
 class StartRefused(RuntimeTrouble):
     status, code, title = 503, "start_refused", "The engine's runtime refused to start it"
     public = "was refused by its runtime"
+
+
+class EndedAtOnce(StartRefused):
+    """meant: somebody may have wanted that."""
+
+    def __init__(self, words: str, *, meant: bool) -> None:
+        super().__init__(words, public=words)
+        self.meant = meant
 
 
 class NotAwake(GatewayError):

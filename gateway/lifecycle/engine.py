@@ -38,7 +38,7 @@ class Engine:
 
     __slots__ = (
         "_alarm", "_asked_politely", "_attempt", "_clearing", "_due", "_ours", "_preload_wanted",
-        "_seats", "_silent", "_wake_wanted", "_was_ready",
+        "_seats", "_second_start", "_silent", "_wake_wanted", "_was_ready",
         "failures", "instance", "name", "phase", "policy", "quiet", "serving", "waiting", "warm", "yielding",
     )  # fmt: skip
 
@@ -56,6 +56,7 @@ class Engine:
         self._alarm = 0  # token of the alarm that counts
         self._attempt = 0  # number of the probe that counts
         self._ours = False  # this wake is our own start, not an adoption
+        self._second_start = False  # of this wake
         self._was_ready = False  # this run has been
         self._due = False  # the idle time is over, and only quiet ones are still served
         self._clearing = False  # FAILED, and the stop that clears away the remains has not returned
@@ -214,7 +215,7 @@ class Engine:
         return [self._probe()]
 
     def start_failed(self, event: e.StartFailed) -> Commands:
-        return self._fail(event.reason, event.public, lambda: self.failures.start_failed(event.public))
+        return self._ends_while_starting(event.reason, event.public, meant=event.meant)
 
     def runtime_silent(self, event: e.RuntimeSilent) -> Commands:
         self._silent = event.reason
@@ -252,7 +253,7 @@ class Engine:
             return []
         self.instance = None  # leases stay out: requests to a dead program break and leave, those to a paused one wait
         if self.phase is WAKING and self._ours:
-            return self._fail(event.reason, event.reason, lambda: self.failures.start_failed(event.reason))
+            return self._ends_while_starting(event.reason, event.reason, meant=event.meant)
         return self._crashed(event) if self._was_ready and self._counts(event) else self._ends()
 
     def _counts(self, event: e.SeenStopped) -> bool:
@@ -315,9 +316,19 @@ class Engine:
         self._ends_run(WAKING)
         self.instance = self._silent = None
         self._ours = True
+        self._second_start = False
         self._attempt += 1  # a probe of an earlier run may still be answered
         self._wake_wanted = False
         return [StartEngine(), self._set_alarm(self.policy.start_timeout, AlarmKind.START)]
+
+    def _ends_while_starting(self, reason: str, public: str, *, meant: bool) -> Commands:
+        """Somebody has stopped it perhaps, or Docker was restarted: it is started once more, in the time of one."""
+        if meant and not self._second_start:
+            self._second_start = True
+            self.instance = self._silent = None
+            self._attempt += 1
+            return [StartEngine()]
+        return self._fail(reason, public, lambda: self.failures.start_failed(public))
 
     def _adopt(self) -> Commands:
         """Somebody else's start, or one we lost sight of: only find out whether it answers.

@@ -61,10 +61,14 @@ class Started(Event):
 
 @dataclass(frozen=True, slots=True)
 class StartFailed(Event):
-    """Our start command failed. `reason` is a clause about the engine for its operator, `public` one for anybody."""
+    """Our start command failed. `reason` is a clause about the engine for its operator, `public` one for anybody.
+
+    meant: it was started, and had ended before it was looked at, and somebody may have wanted that.
+    """
 
     reason: str
     public: str
+    meant: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +94,14 @@ class SeenRunning(Event):
 class SeenStopped(Event):
     """Looking at the runtime showed that the engine does not run.
 
-    crashed: it ended by itself and not well. steady: it had been ready for long before.
+    crashed: it ended by itself and not well. meant: it ended well, or by a signal with which programs are stopped.
+    Neither, if nobody can tell. steady: it had been ready for long before.
     """
 
     reason: str
     crashed: bool = False
     steady: bool = True
+    meant: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,10 +88,10 @@ NEXT: Moves = {
     (WAKING, WakeAsked): (WAKING,),
     (WAKING, SleepAsked): (STOPPING,),
     (WAKING, Started): (WAKING,),  # our start returned: begin to probe
-    (WAKING, StartFailed): (FAILED,),
+    (WAKING, StartFailed): (FAILED, WAKING),  # WAKING: somebody stopped it, and it is started once more
     (WAKING, RuntimeSilent): (WAKING,),  # Docker does not answer: tried again until the start alarm rings
     (WAKING, SeenRunning): (WAKING,),  # another run than the one we probe: probe that one
-    (WAKING, SeenStopped): (FAILED, QUEUED, WAKING, ASLEEP),  # exited while starting; an adopted one is started again
+    (WAKING, SeenStopped): (FAILED, QUEUED, WAKING, ASLEEP),  # exited while starting; some are started again
     (WAKING, BecameReady): (READY, STOPPING),  # STOPPING if others have been waiting for its room
     (WAKING, AlarmRang): (FAILED, WAKING),  # start timeout; never a stop while a lease is out
     (WAKING, WarmthChanged): (WAKING,),

@@ -16,6 +16,13 @@ PORT_TAKEN = "needs a port that is taken"
 """A refusal's reason for the public: which port, and whose it is, are the operator's business."""
 
 
+ORDERLY = (0, 130, 143)
+"""Exit codes of a program that has ended well, or because it was asked to (SIGINT, SIGTERM): that is no crash."""
+
+KILLED = 137
+"""By SIGKILL: for want of memory, by somebody's hand, or by a Docker that stops it or ends itself."""
+
+
 class Address(NamedTuple):
     """Where an engine accepts TCP connections, as seen from the gateway."""
 
@@ -51,6 +58,16 @@ class NotRunning:
     reason: str
     exit_code: int | None = None
     oom: bool = False
+
+    @property
+    def crashed(self) -> bool:
+        """Whether it ended by itself, and not well."""
+        return self.exit_code not in (None, *ORDERLY)
+
+    @property
+    def meant(self) -> bool:
+        """Whether somebody may have wanted that: Docker stops with SIGKILL what does not listen to SIGTERM."""
+        return self.exit_code in ORDERLY or (self.exit_code == KILLED and not self.oom)
 
 
 Observation = Running | NotRunning

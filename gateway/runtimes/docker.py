@@ -21,7 +21,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.config.schema import DockerTarget, EngineSpec
-from gateway.errors import EngineMissing, StartRefused
+from gateway.errors import EndedAtOnce, EngineMissing, StartRefused
 from gateway.runtimes.base import NotRunning, Observation, Running, Usage
 from gateway.runtimes.docker_address import Facts, NoAddressYetError, choose_address, network_mode
 from gateway.runtimes.docker_events import Attributes
@@ -92,8 +92,7 @@ class DockerRuntime:
             await self._host.call(partial(self._bring_up_now, member=member, stack=stack))
         seen = await self._look(stack)
         if isinstance(seen, NotRunning):
-            words = f"{seen.reason} right after its start"
-            raise StartRefused(words, public=words)
+            raise EndedAtOnce(f"{seen.reason} right after its start", meant=seen.meant)
         return seen
 
     async def stop(self) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from gateway.clock import Clock, Timer, pause
-from gateway.errors import RuntimeTrouble, RuntimeUnavailable
+from gateway.errors import EndedAtOnce, RuntimeTrouble, RuntimeUnavailable
 from gateway.lifecycle import events as e
 from gateway.lifecycle.commands import ProbeEngine, StartEngine, StopEngine
 from gateway.lifecycle.machine import EngineMachine
@@ -26,9 +26,6 @@ WATCH_PAUSE = 1.0
 
 LOOK_PAUSE = 10.0
 """Seconds until a look that failed is repeated: no event tells of what has been true all the time."""
-
-ORDERLY = (0, 130, 143)
-"""Exit codes of a program that has ended well, or because it was asked to (SIGINT, SIGTERM): that is no crash."""
 
 Order = StartEngine | StopEngine | ProbeEngine
 
@@ -151,7 +148,8 @@ class Performer:
                 self._note_running(running)
                 self._tell(e.Started(running.instance))
             case RuntimeTrouble() as trouble:
-                self._tell(e.StartFailed(trouble.message, trouble.public))
+                meant = isinstance(trouble, EndedAtOnce) and trouble.meant
+                self._tell(e.StartFailed(trouble.message, trouble.public, meant))
 
     async def _try_start(self, order: int) -> Running | RuntimeTrouble:
         """Trouble is returned, not raised: an exception in a task would end its group, and with it the supervisor.
@@ -245,8 +243,7 @@ class Performer:
 
     async def _seen_stopped(self, seen: NotRunning) -> None:
         died = self._machine.instance is not None and seen.exit_code not in (0, None)
-        crashed = seen.exit_code not in (None, *ORDERLY)
-        self._tell(e.SeenStopped(reason_of(seen), crashed, self._spells.steady))
+        self._tell(e.SeenStopped(reason_of(seen), seen.crashed, self._spells.steady, seen.meant))
         if died and (self._machine.phase is not FAILED or self._machine.at_rest):  # else the stop to come logs them
             await log_last_words(self._runtime, self._log)
 

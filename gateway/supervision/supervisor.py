@@ -192,6 +192,8 @@ class Supervisor(Sight):
         self._perform(commands)
         if self.phase is not self._phase_seen:
             self._phase_changed(event)
+        elif self.phase is WAKING and isinstance(event, e.SeenStopped | e.StartFailed):
+            self._log.warning("engine.started_again", reason=event.reason, waiting=self.waiting)
 
     def reconfigure(self, spec: EngineSpec, probe: Probe | None = None, *, budgeted: bool = False) -> None:
         """Other settings count from now on. What runs goes on, and who waits is let in if there is room now."""

@@ -33,12 +33,18 @@ class Waking:
         if phase is before and not self._under_way and not stopped:
             return
         if phase in (QUEUED, WAKING):
-            if not self._under_way or stopped:  # found running, and stopped since: it is started
+            if self._is_our_own and phase is before and isinstance(event, e.SeenStopped):
+                self._begins_again()
+            elif not self._under_way or stopped:  # found running, and stopped since: it is started
                 self._begins(event, before, phase)
             else:
                 self._goes_on(event, before, phase)
         elif self._under_way:
-            self._ends(_outcome(event, phase, adopted=self._started is None and not self._starting))
+            self._ends(_outcome(event, phase, adopted=not self._is_our_own))
+
+    @property
+    def _is_our_own(self) -> bool:
+        return self._under_way and (self._starting or self._started is not None)
 
     def _begins(self, event: e.Event, before: Phase, phase: Phase) -> None:
         if isinstance(event, e.LostContact) or (before is STOPPING and isinstance(event, e.StopFailed)):
@@ -55,6 +61,11 @@ class Waking:
         elif self._starting and isinstance(event, e.Started | e.SeenRunning):
             self._starting = False
             self._started = self._lap()
+
+    def _begins_again(self) -> None:
+        """It has ended, and is started once more: both are one start, which takes as long as they do together."""
+        self._since -= self._started or 0.0
+        self._starting, self._started = True, None
 
     def _ends(self, outcome: WakeOutcome) -> None:
         self._under_way = False

@@ -15,13 +15,15 @@ STATE = {"Running": True, "StartedAt": "2026-11-21T15:58:55Z"}
 class ScriptedDocker:
     """One container named `engine`, on the host's network. For use with `async with`.
 
-    starting: awaited while a start is under way, and may refuse it by returning words.
+    starting: awaited while a start is under way, and may refuse it by returning words. exit_code: what the program ends
+    with, right after its start.
     logs: what the container wrote, as frames or, with `tty`, as it is.
     """
 
     def __init__(self, path: Path) -> None:
         self.environment = {"DOCKER_HOST": f"unix://{path}"}
         self.running = False
+        self.exit_code: int | None = None
         self.starting: Callable[[], Awaitable[Any]] | None = None
         self.tty = False
         self.logs: list[bytes] = []
@@ -56,7 +58,7 @@ class ScriptedDocker:
             case "start":
                 if self.starting is not None and isinstance(words := await self.starting(), str):
                     return 500, [json.dumps({"message": words}).encode()]
-                self.running = True
+                self.running = self.exit_code is None
                 return 204, []
             case "logs":
                 return 200, self.logs
@@ -68,7 +70,7 @@ class ScriptedDocker:
             "Id": "0123456789ab",
             "Name": "/engine",
             "Config": {"Tty": self.tty},
-            "State": {**STATE, "Running": self.running},
+            "State": {**STATE, "Running": self.running, "ExitCode": self.exit_code or 0},
             "HostConfig": {"NetworkMode": "host"},
         }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config.schema import EngineSpec
-from gateway.errors import RuntimeUnavailable, StartRefused
+from gateway.errors import EndedAtOnce, RuntimeUnavailable, StartRefused
 from gateway.runtimes.base import Running
 from gateway.runtimes.docker import DockerRuntime
 from gateway.runtimes.docker_host import DockerHost
@@ -44,6 +44,18 @@ async def test_docker_may_take_as_long_for_a_start_as_the_engine(daemon: Scripte
     daemon.starting = lambda: asyncio.sleep(1.5)
     runtime = runtime_at(daemon)
     assert isinstance(await runtime.start(), Running)
+    await runtime.aclose()
+
+
+@pytest.mark.parametrize(("exit_code", "meant"), [(0, True), (1, False), (137, True), (143, True)])
+async def test_a_program_that_has_ended_before_it_could_be_looked_at_may_have_been_stopped(
+    daemon: ScriptedDocker, exit_code: int, *, meant: bool
+) -> None:
+    daemon.exit_code = exit_code
+    runtime = runtime_at(daemon)
+    with pytest.raises(EndedAtOnce, match=f"exited with code {exit_code} right after its start") as trouble:
+        await runtime.start()
+    assert (trouble.value.meant, trouble.value.public) == (meant, str(trouble.value))
     await runtime.aclose()
 
 

@@ -103,6 +103,22 @@ def test_an_engine_stopped_by_hand_is_asleep_and_wakes_again(engine: Engine, mak
     assert get(gateway).status_code == 200
 
 
+@pytest.mark.parametrize("how", ["stop", "restart"])
+def test_who_waits_does_not_notice_that_the_engine_was_stopped_by_hand_while_it_woke(
+    how: str, make_engine: MakeEngine, standin_image: str, make_gateway: MakeGateway
+) -> None:
+    slow = make_engine(standin_image, environment={"START_DELAY_MS": "1000"})
+    gateway = make_gateway(slow)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(get, gateway)
+        gateway.until("engine", phase="waking", waiting=1)
+        while slow.status != "running":
+            time.sleep(0.02)
+        getattr(slow.container, how)(timeout=1)
+        assert answer.result().status_code == 200
+    assert gateway.engine("engine")["failure"] is None
+
+
 def test_an_engine_restarted_by_hand_is_still_served(engine: Engine, make_gateway: MakeGateway) -> None:
     gateway = make_gateway(engine)
     first = get(gateway).json()["id"]

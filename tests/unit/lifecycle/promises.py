@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from gateway.lifecycle.phases import ASLEEP, READY, STOPPING, WAKING, Phase
 
 if TYPE_CHECKING:
-    from tests.unit.lifecycle.world import Ticket, World
+    from tests.unit.lifecycle.stagehand import Stagehand, Ticket
 
 
-def check(world: World) -> None:
+def check(world: Stagehand) -> None:
     """Between any two happenings."""
     check_ways_out(world)
     check_requests(world)
     world.turns.check({ticket.party for ticket in world.waiting() if not ticket.again})
 
 
-def check_turn(world: World, ticket: Ticket) -> None:
+def check_turn(world: Stagehand, ticket: Ticket) -> None:
     machine = world.machine
     assert not machine.yielding, "let in while others wait for the room"
     if ticket.quiet:
@@ -34,7 +34,7 @@ def check_turn(world: World, ticket: Ticket) -> None:
         world.turns.served(ticket.party)
 
 
-def check_ways_out(world: World) -> None:
+def check_ways_out(world: Stagehand) -> None:
     machine = world.machine
     assert not machine.yielding or machine.phase in (READY, WAKING), "makes room that it has not"
     match machine.phase:
@@ -57,7 +57,7 @@ def check_ways_out(world: World) -> None:
             assert world.stopping, "stopping without a stop"
 
 
-def check_requests(world: World) -> None:
+def check_requests(world: Stagehand) -> None:
     machine = world.machine
     assert sorted(machine.waiting) == [ticket.number for ticket in world.waiting()]
     assert machine.serving <= {ticket.number for ticket in world.admitted() if not ticket.quiet}

@@ -1,174 +1,33 @@
 """A world for one engine to live in: its program, a performer that keeps the supervisor's rules, requests, alarms.
 
 Nothing happens by itself: `ordinary` and `surprises` tell what may happen next. Each happening checks on its way that
-no command breaks a promise, and `check` what must hold between them; that is in `promises.py`.
-
-The performer is `gateway/supervision/performer.py` without time: it does one thing at a time (start, stop or look),
-gives up a start or probe when told to stop, and drops the outcome of whatever is older than its newest order.
+no command breaks a promise (`stagehand.py`), and `check` what must hold between them (`promises.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from gateway.errors import EngineBusy
 from gateway.lifecycle import events as e
-from gateway.lifecycle.commands import (
-    Admit,
-    AskRoom,
-    Command,
-    GiveUpRoom,
-    ProbeEngine,
-    Refuse,
-    SetAlarm,
-    StartEngine,
-    StopEngine,
-)
-from gateway.lifecycle.machine import EngineMachine
-from gateway.lifecycle.phases import ASLEEP, FAILED, NEXT, QUEUED, READY, WAKING
+from gateway.lifecycle.phases import FAILED, READY, WAKING
 from gateway.lifecycle.policy import Policy
-from tests.unit.lifecycle.promises import Turns, check, check_turn
+from tests.unit.lifecycle.promises import check
+from tests.unit.lifecycle.stagehand import Stagehand, Ticket
 from tests.unit.lifecycle.story import state
 
 
-@dataclass
-class Ticket:
-    """One request. run: the run of the program that serves it; None while it serves nobody."""
-
-    number: int
-    party: str = ""
-    again: bool = False
-    quiet: bool = False
-    fate: str = "waits"  # or "admitted" or "refused"
-    left: bool = False
-    instance: str = ""
-    run: int | None = None
-
-
-class World:
-    """`run` is the run of the program that is alive; `answers` whether it accepts connections."""
+class World(Stagehand):
+    """All that can happen."""
 
     def __init__(self, policy: Policy, *, runs_already: bool) -> None:
-        self.machine = EngineMachine("whisper", policy)
-        self.tickets: list[Ticket] = []
-        self.runs = 0
-        self.run: int | None = None
-        self.answers = False
-        self.starting = self.stopping = False
-        self.probe: tuple[int, int | None] | None = None
-        self.alarm: int | None = None
-        self.late_news: list[e.Event] = []
-        self.orders = 0
-        self.look_wanted = True
-        self.look: tuple[int, int | None] | None = None
-        self.noted: int | None = None
-        self.wake_wanted = self.preload_wanted = False
-        self.forced = False
-        self.asked: bool | None = None  # for room in the budget, and whether politely
-        self.room = False
-        self.crashed = self.steady = False  # how the last run ended, and whether it had been ready for long
-        self.wakes = self.failures = 0  # that have succeeded, and that have not
-        self.turns = Turns()
+        super().__init__(policy)
         if runs_already:
             self.program_begins()
 
-    # Events in, commands out
-
-    def tell(self, event: e.Event) -> None:
-        machine, before = self.machine, self.machine.phase
-        commands = machine.handle(event)
-        if machine.phase is not before:
-            assert machine.phase in NEXT[before, type(event)]
-            self._phase_changed(event)
-        for command in commands:
-            self._perform(command)
-
-    def _phase_changed(self, event: e.Event) -> None:
-        phase = self.machine.phase
-        if isinstance(event, e.BecameReady):
-            self.wakes, self.steady = self.wakes + 1, False
-        if isinstance(event, e.BecameReady) or (phase is FAILED and not isinstance(event, e.SeenStopped)):
-            self.wake_wanted = self.preload_wanted = False
-        if phase is FAILED:
-            self.failures += 1
-            self.wake_wanted = self.preload_wanted = False
-        if phase in (ASLEEP, QUEUED, FAILED):
-            self.room = False
-
-    def _perform(self, command: Command) -> None:
-        match command:
-            case AskRoom(politely):
-                assert self.machine.phase is QUEUED
-                assert self.waiting() or self.wake_wanted or self.warm or self.preload_wanted, "room for nobody"
-                assert politely is not bool(self.waiting() or self.wake_wanted), "asked too loud, or too low"
-                self.asked = politely
-            case GiveUpRoom():
-                assert self.asked is not None, "gives up what it has not asked for"
-                self.asked = None
-            case StartEngine():
-                assert not self.starting, "a second start while one is under way"
-                assert not self.stopping, "a start while a stop is under way"
-                assert self.waiting() or self.wake_wanted or self.warm or self.preload_wanted, "started for nobody"
-                assert self.room or not self.machine.policy.budgeted, "a start without room for it"
-                self.orders += 1
-                self.starting, self.wake_wanted, self.preload_wanted = True, False, False
-            case StopEngine():
-                assert not self.stopping, "a second stop while one is under way"
-                assert self.forced or not self.served(), "a stop while the engine serves"
-                self.orders += 1
-                self.stopping, self.starting = True, False
-                self._give_up_probe()
-            case ProbeEngine(attempt):
-                self._give_up_probe()
-                assert self.noted is not None, "a probe of nobody knows what"
-                self.probe = (attempt, self.noted)
-            case SetAlarm(token):
-                if self.alarm is not None:
-                    self.late_news.append(e.AlarmRang(self.alarm))
-                self.alarm = token
-            case Admit(number):
-                self._decide(number, "admitted")
-            case Refuse(number):
-                self._decide(number, "refused")
-            case _:
-                raise AssertionError(f"unknown command {command}")
-
-    def _give_up_probe(self) -> None:
-        if self.probe is not None:
-            self.late_news.append(e.BecameReady(self.probe[0]))
-        self.probe = None
-
-    def _decide(self, number: int, fate: str) -> None:
-        ticket = self.tickets[number]
-        assert ticket.fate == "waits", f"request {number} was {ticket.fate} and is {fate} again"
-        assert not ticket.left, f"request {number} is {fate} though it has left"
-        ticket.fate = fate
-        if fate == "admitted":
-            check_turn(self, ticket)
-            assert self.machine.instance is not None, "let in to a program that nobody has seen"
-            ticket.instance = self.machine.instance
-            ticket.run = self.run if self.answers else None  # the connection is made at once, or refused
-
     # Requests and operators
-
-    @property
-    def warm(self) -> bool:
-        return self.machine.warm
-
-    def waiting(self) -> list[Ticket]:
-        return [ticket for ticket in self.tickets if ticket.fate == "waits" and not ticket.left]
-
-    def admitted(self) -> list[Ticket]:
-        return [ticket for ticket in self.tickets if ticket.fate == "admitted" and not ticket.left]
-
-    def present(self) -> list[Ticket]:
-        return self.waiting() + self.admitted()
-
-    def served(self) -> list[Ticket]:
-        """Who is connected to the program that runs now."""
-        return [ticket for ticket in self.admitted() if ticket.run is not None and ticket.run == self.run]
 
     def request_arrives(self, party: str = "", *, again: bool = False, quiet: bool = False) -> None:
         ticket = Ticket(len(self.tickets), party, again, quiet)
@@ -248,8 +107,8 @@ class World:
         self.run, self.answers = self.runs, answers
         self.look_wanted = True
 
-    def program_ends(self, *, crashed: bool = False) -> None:
-        self.run, self.answers, self.crashed = None, False, crashed
+    def program_ends(self, *, crashed: bool = False, meant: bool = False) -> None:
+        self.run, self.answers, self.crashed, self.meant = None, False, crashed, meant
         self.look_wanted = True
 
     def time_passes(self) -> None:
@@ -282,10 +141,10 @@ class World:
         self.starting, self.noted = False, self.run
         self.tell(e.Started(f"run-{self.run}"))
 
-    def start_fails(self) -> None:
+    def start_fails(self, *, meant: bool = False) -> None:
         """Never if the program runs already: then a start changes nothing."""
         self.starting = False
-        self.tell(e.StartFailed("has no image", "does not exist yet"))
+        self.tell(e.StartFailed("has no image", "does not exist yet", meant))
 
     def stop_returns(self) -> None:
         if self.run is not None:
@@ -311,7 +170,7 @@ class World:
             self.noted = run
             self.tell(e.SeenRunning(f"run-{run}"))
         else:
-            self.tell(e.SeenStopped("exited with code 1", self.crashed, self.steady))
+            self.tell(e.SeenStopped("exited with code 1", self.crashed, self.steady, self.meant))
 
     def look_fails(self) -> None:
         self.look = None
@@ -373,9 +232,12 @@ class World:
             "program is started or restarted": (True, self.program_begins),
             "program is restarted and answers": (self.run is not None, lambda: self.program_begins(answers=True)),
             "program ends": (self.run is not None, self.program_ends),
+            "program ends in good order": (self.run is not None, lambda: self.program_ends(meant=True)),
+            "program is killed": (self.run is not None, lambda: self.program_ends(crashed=True, meant=True)),
             "program crashes": (self.run is not None, lambda: self.program_ends(crashed=True)),
             "program no longer answers": (self.answers, self.program_is_mute),
             "start fails": (self.can_start and not self.served(), self.start_fails),
+            "start ends at once": (self.can_start and not self.served(), lambda: self.start_fails(meant=True)),
             "stop fails": (self.can_stop, self.stop_fails),
             "look fails, or events had a gap": (True, self.look_fails),
             "late news": (self.late_news, lambda: self.tell(_one(self.late_news, which))),
@@ -396,13 +258,6 @@ class World:
                 self.alarm_rings()
             self._refused_leave()
         raise AssertionError(f"{self.machine!r} never comes to rest")
-
-    # What must always hold
-
-    @property
-    def armed(self) -> bool:
-        """Whether the alarm that is set is the one that counts."""
-        return self.alarm is not None and self.alarm == self.machine._alarm
 
     def check(self) -> None:
         check(self)
