@@ -10,7 +10,12 @@ import shutil
 import warnings
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+ANY_SPEED = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("any speed", ANY_SPEED)  # 200 ms for an example would be a guess about the machine
+hypothesis.settings.load_profile("any speed")
 
 REQUIRE_ALL = os.environ.get("WHISPER_GATEWAY_TEST_ALL") == "1"
 """Set where nothing may be skipped: a test whose surroundings are missing then fails."""

@@ -17,6 +17,7 @@ from gateway.config.durations import parse_duration
 from gateway.config.problems import dotted
 from gateway.config.reference import settings
 from gateway.errors import ConfigError
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.written_commands import PAGES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,7 +41,7 @@ def test_what_is_generated_is_fresh(generator: ModuleType) -> None:
 
 def test_the_generator_can_be_asked_whether_all_is_fresh() -> None:
     command = [sys.executable, str(ROOT / "scripts" / "generate_docs.py"), "--check"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.compose_stack import LOGIN, PATIENCE, WHISPER, WHISPERX
+from tests.e2e.compose_stack import LOGIN, WHISPER, WHISPERX
 from tests.e2e.shipped import Shipped
+from tests.fixtures.patience import PATIENCE
 
 pytestmark = [pytest.mark.docker, pytest.mark.browser]
 

@@ -14,8 +14,7 @@ import docker
 
 from tests.chaos.apart import has_own_network
 from tests.fixtures.docker import STANDIN_IMAGE
-
-PATIENCE = 60.0
+from tests.fixtures.patience import PATIENCE
 
 
 class PrivateDocker:

@@ -17,6 +17,7 @@ from tests.chaos.client import Client, Ending, Told
 from tests.chaos.report import Trial
 from tests.chaos.scale import scaled
 from tests.e2e.conftest import HOST, Engine
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.process_gateway import GatewayProcess
 
 KILLS = scaled(7, 100)
@@ -24,7 +25,6 @@ CLIENTS = 5
 MOST = 50_000_000
 KINDS = {"upload": 5, "waiting": 3, "echo": 3, "download": 2, "question": 2}
 """How often each is chosen."""
-PATIENCE = 60.0
 
 
 async def ask(client: Client, source: random.Random) -> tuple[str, Told]:

@@ -19,6 +19,7 @@ from tests.chaos.client import Client, Ending, Told
 from tests.chaos.report import Trial
 from tests.chaos.scale import scaled
 from tests.e2e.conftest import Engine
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.process_gateway import GatewayProcess, free_ports
 from tests.fixtures.standin import STANDIN
 
@@ -26,7 +27,6 @@ MakeEngine = Callable[..., Engine]
 IDLE = 1.0
 NAMES = ("container", "program")
 BROKEN_BY_A_KILL = {Ending.REFUSED, Ending.SILENT, Ending.RESET, Ending.CUT}
-PATIENCE = 30.0
 
 
 class Load:

@@ -7,10 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from gateway.runtimes import docker_host, process, process_life
 from tests.contract.rigs import DockerRig, MemoryRig, ProcessRig, Rig
 from tests.fixtures.faster_engine import client, engine, start
+from tests.fixtures.patience import PATIENCE
 
 __all__ = ["client", "engine", "start"]  # fixtures of the faster engine
+
+
+@pytest.fixture(autouse=True)
+def _no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is noticed here was told, by an event: a runtime that looks again by itself would do so too late."""
+    monkeypatch.setattr(process, "LOOK_SECONDS", 10 * PATIENCE)
+    monkeypatch.setattr(process_life, "POLL_SECONDS", 10 * PATIENCE)
+    monkeypatch.setattr(docker_host, "SILENCE_SECONDS", int(10 * PATIENCE))
 
 
 @pytest.fixture

@@ -25,10 +25,8 @@ from gateway.runtimes.process import ProcessRuntime
 from gateway.runtimes.process_record import kernel_start
 from gateway.runtimes.state_folder import StateFolder
 from tests.fixtures.docker import STANDIN_IMAGE
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.standin import STANDIN
-
-PATIENCE = 15.0
-"""Seconds after which something that must happen has not happened. What is prompt takes a fraction of one."""
 
 
 class Rig(ABC):
@@ -169,11 +167,14 @@ class DockerRig(Rig):
     async def create(self, name: str, *options: str, command: Sequence[str] = (), **settings: Any) -> None:
         """A container of the stand-in's image, which `clean_up` removes again.
 
-        With an init, so that a program that is stopped while it still starts hears SIGTERM, and tests are quick.
+        With an init, so that a program that is stopped while it still starts hears SIGTERM, and tests are quick. Who
+        stops it without saying how long to wait waits for ten minutes.
         """
         words = [word for key, value in settings.items() for word in ("--env", f"{key}={value}")]
         self.created.append(name)
-        await docker("create", "--init", "--name", name, *words, *options, STANDIN_IMAGE, *command)
+        await docker(
+            "create", "--init", "--stop-timeout", "600", "--name", name, *words, *options, STANDIN_IMAGE, *command
+        )
 
     def make(self, stop_timeout: float) -> DockerRuntime:
         return self.docker_runtime({"container": self.container}, stop_timeout=stop_timeout, keep=False)

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fixtures.engine_process import PATIENCE_S
 from tests.fixtures.faster_engine import Engine
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.speech import GOODBYE, recording, said, words
 from tests.unit.engines.recordings import silence, wav
 
@@ -51,7 +51,7 @@ def message(
 
 def connection(engine: Engine) -> socket.socket:
     url = httpx.URL(engine.url)
-    return socket.create_connection((url.host, url.port or 80), timeout=PATIENCE_S)
+    return socket.create_connection((url.host, url.port or 80), timeout=PATIENCE)
 
 
 def statuses(engine: Engine, sent: bytes) -> list[int]:
@@ -216,7 +216,10 @@ charsets = st.sampled_from([b"", b"; charset=utf-16", b"; charset=punycode", b";
 
 @given(body=st.lists(pieces | st.binary(max_size=30), max_size=14).map(b"".join), charset=charsets)
 @settings(
-    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
 )
 def test_any_bytes_are_understood_or_refused(engine: Engine, body: bytes, charset: bytes) -> None:
     headers = MULTIPART.replace(b"\r\n", charset + b"\r\n")

@@ -22,7 +22,8 @@ from tests.e2e.conftest import ROOT
 from tests.fixtures.authority import Authority
 from tests.fixtures.docker import STANDIN_IMAGE
 from tests.fixtures.nginx import Nearby
-from tests.fixtures.process_gateway import PATIENCE, free_ports
+from tests.fixtures.patience import PATIENCE
+from tests.fixtures.process_gateway import free_ports
 
 CERTBOT, ACME = "whisper-gateway-test/certbot", "whisper-gateway-test/acme"
 NGINX = "whisper-gateway-test/nginx"

@@ -24,9 +24,9 @@ from tests.e2e.conftest import ROOT
 from tests.fixtures.authority import Authority
 from tests.fixtures.docker import STANDIN_IMAGE
 from tests.fixtures.nginx import Nearby
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.process_gateway import free_ports
 
-PATIENCE = 60.0
 WHISPER, WHISPERX = f"whisper.{DOMAIN}", f"whisperx.{DOMAIN}"
 LOGIN = ("anna", "correct horse")
 IMAGES = {"nginx": "whisper-gateway-test/nginx", "gateway": "whisper-gateway-test/gateway"}

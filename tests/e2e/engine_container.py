@@ -10,13 +10,13 @@ import httpx
 from docker.models.containers import Container
 
 from tests.e2e.conftest import ROOT, Engine
+from tests.fixtures.patience import PATIENCE
 
 AUDIO = ROOT / "samples" / "audio"
 MODEL = ROOT / "samples" / "models" / "micro-whisper"
 RECORDING, SAID = AUDIO / "en-please-close-the-window.wav", "please close the window"
 
 PORT = 8000
-PATIENCE_S = 60
 
 HARDENED: dict[str, Any] = {
     "read_only": True,
@@ -90,7 +90,7 @@ def start(engine: Engine) -> Container:
 
 def transcribe(container: Container) -> httpx.Response:
     with RECORDING.open("rb") as audio:
-        return httpx.post(f"{url(container)}/v1/audio/transcriptions", files={"file": audio}, timeout=PATIENCE_S)
+        return httpx.post(f"{url(container)}/v1/audio/transcriptions", files={"file": audio}, timeout=PATIENCE)
 
 
 def run_inside(container: Container, *command: str) -> str:

@@ -11,8 +11,9 @@ from typing import Any
 from docker.models.containers import Container
 
 from tests.e2e.compose import DOMAIN
-from tests.e2e.compose_stack import PATIENCE, WHISPERX, ComposeStack
+from tests.e2e.compose_stack import WHISPERX, ComposeStack
 from tests.e2e.conftest import FASTER_IMAGE, ROOT
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.raw_client import RawClient
 
 MEETINGS = f"meetings.{DOMAIN}"

@@ -29,7 +29,7 @@ from tests.e2e.acme import (
 )
 from tests.e2e.compose import CPU, DOMAIN, whole
 from tests.fixtures.nginx import FOLDER
-from tests.fixtures.process_gateway import PATIENCE
+from tests.fixtures.patience import PATIENCE
 
 pytestmark = pytest.mark.docker
 

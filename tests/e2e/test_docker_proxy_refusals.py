@@ -12,7 +12,8 @@ import pytest
 
 from tests.e2e.docker_place import START, Place, docker_socket, engine_name
 from tests.fixtures.docker import STANDIN_IMAGE
-from tests.fixtures.docker_proxy import PATIENCE, DockerProxy, message_of
+from tests.fixtures.docker_proxy import DockerProxy, message_of
+from tests.fixtures.patience import PATIENCE
 
 pytestmark = [pytest.mark.docker, pytest.mark.nginx]
 

@@ -13,6 +13,7 @@ import websockets
 from websockets.asyncio.client import connect
 
 from tests.e2e.conftest import HOST, Engine
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.process_gateway import GatewayProcess
 
 pytestmark = pytest.mark.docker
@@ -27,7 +28,7 @@ def engine(make_engine: MakeEngine, standin_image: str) -> Engine:
 
 
 def get(gateway: GatewayProcess, path: str = "/instance") -> httpx.Response:
-    return httpx.get(gateway.url + path, headers={"Host": HOST}, timeout=60)
+    return httpx.get(gateway.url + path, headers={"Host": HOST}, timeout=PATIENCE)
 
 
 def websocket(gateway: GatewayProcess, path: str = "/ws") -> connect:
@@ -84,7 +85,7 @@ def test_an_engine_killed_in_the_middle_of_a_request_is_woken_for_it_again_or_a_
     get(gateway)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         # A POST: a GET on a kept connection would be sent again by other rules.
-        slow = pool.submit(httpx.post, f"{gateway.url}/slow?ms=3000", headers={"Host": HOST}, timeout=60)
+        slow = pool.submit(httpx.post, f"{gateway.url}/slow?ms=3000", headers={"Host": HOST}, timeout=PATIENCE)
         gateway.until("engine", serving=1)
         engine.container.kill()
         answer = slow.result()
@@ -169,7 +170,9 @@ def test_a_running_answer_is_finished_before_the_gateway_ends(engine: Engine, ma
 
 def test_an_event_stream_keeps_the_engine_awake_as_long_as_it_lasts(engine: Engine, make_gateway: MakeGateway) -> None:
     gateway = make_gateway(engine, {"idle_after": "300ms"})
-    with httpx.stream("GET", f"{gateway.url}/sse?n=20&interval_ms=100", headers={"Host": HOST}, timeout=60) as answer:
+    with httpx.stream(
+        "GET", f"{gateway.url}/sse?n=20&interval_ms=100", headers={"Host": HOST}, timeout=PATIENCE
+    ) as answer:
         events = [line for line in answer.iter_lines() if line.startswith("data:")]
     assert len(events) == 20
     assert len(gateway.events("engine.stopping")) == 0
@@ -217,7 +220,7 @@ def test_a_client_that_leaves_frees_its_lease(engine: Engine, make_gateway: Make
 def test_health_checks_never_wake_anything(engine: Engine, make_gateway: MakeGateway) -> None:
     gateway = make_gateway(engine, portal="portal.test")
     for path in ("/healthz", "/readyz", "/api/engines"):
-        answer = httpx.get(gateway.url + path, headers={"Host": "portal.test"})
+        answer = httpx.get(gateway.url + path, headers={"Host": "portal.test"}, timeout=PATIENCE)
         assert answer.status_code == 200
     assert gateway.engine("engine")["phase"] == "asleep"
     assert engine.status == "created"

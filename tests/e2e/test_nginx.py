@@ -16,7 +16,7 @@ from websockets.asyncio.client import connect
 
 from tests.fixtures.authority import Authority, Certificate
 from tests.fixtures.nginx import HOST, LOGIN, Front, running_front
-from tests.fixtures.process_gateway import PATIENCE
+from tests.fixtures.patience import PATIENCE
 
 pytestmark = pytest.mark.nginx
 

@@ -22,7 +22,7 @@ from docker.models.containers import Container
 from tests.e2e.compose import VARIABLES
 from tests.fixtures.authority import Authority
 from tests.fixtures.nginx import DOMAIN, FOLDER, HOST, LOGIN, Nearby
-from tests.fixtures.process_gateway import PATIENCE
+from tests.fixtures.patience import PATIENCE
 
 pytestmark = pytest.mark.docker
 
@@ -141,7 +141,7 @@ def test_from_a_fresh_machine_to_a_renewed_certificate(machine: Machine) -> None
     challenge.mkdir(parents=True)
     (challenge / "token").write_text("thumbprint")
     url = f"http://127.0.0.1:{machine.port(80)}/.well-known/acme-challenge/token"
-    assert httpx.get(url, headers={"Host": HOST}).text == "thumbprint"
+    assert httpx.get(url, headers={"Host": HOST}, timeout=PATIENCE).text == "thumbprint"
 
     shown = {placeholder}
     for _ in range(2):
@@ -243,7 +243,7 @@ def test_a_certificate_that_cannot_be_used_does_not_keep_it_from_starting(
         lines = [line for line in machine.logs().splitlines() if "placeholder" in line]
         assert len(lines) == 1
         assert lines[0].startswith(f"entrypoint: /etc/letsencrypt/live/{DOMAIN}{said}")
-        answer = httpx.get(f"http://127.0.0.1:{machine.port(80)}/x", headers={"Host": HOST})
+        answer = httpx.get(f"http://127.0.0.1:{machine.port(80)}/x", headers={"Host": HOST}, timeout=PATIENCE)
         assert (answer.status_code, answer.headers["location"]) == (301, f"https://{HOST}/x")
         mend(machine.live)
         machine.until(lambda: machine.shown() == expected[0], "the mended certificate")
@@ -294,7 +294,7 @@ def test_it_says_that_it_is_well_and_its_workers_are_nobody(machine: Machine) ->
 
 
 def test_it_ends_when_docker_asks_it_to(machine: Machine) -> None:
-    machine.container.stop(timeout=20)
+    machine.container.stop(timeout=int(PATIENCE))
     machine.container.reload()
     assert machine.container.attrs["State"]["ExitCode"] == 0
 

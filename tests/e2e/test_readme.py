@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from tests.e2e.conftest import ROOT
-from tests.fixtures.process_gateway import PATIENCE, free_ports
+from tests.fixtures.patience import PATIENCE
+from tests.fixtures.process_gateway import free_ports
 
 README = (ROOT / "README.md").read_text()
 BIN = Path(sys.executable).parent

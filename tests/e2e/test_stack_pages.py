@@ -13,9 +13,10 @@ import httpx
 import pytest
 
 from tests.e2e.compose import CPU, DOMAIN, VARIABLES
-from tests.e2e.compose_stack import IMAGES, LOGIN, PATIENCE, WHISPER
+from tests.e2e.compose_stack import IMAGES, LOGIN, WHISPER
 from tests.e2e.conftest import ROOT
 from tests.e2e.shipped import Shipped
+from tests.fixtures.patience import PATIENCE
 
 pytestmark = [pytest.mark.docker, pytest.mark.model]
 

@@ -13,9 +13,10 @@ from typing import Any
 import openai
 import pytest
 
-from tests.e2e.compose_stack import PATIENCE, WHISPER
+from tests.e2e.compose_stack import WHISPER
 from tests.e2e.shipped import MEETINGS, Shipped
 from tests.e2e.whisperx_container import settings
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.speech import DIALOGUE, EXACT, GOODBYE, THANKS, said, words
 from tests.unit.engines.recordings import AUDIO, encoded, spoken
 

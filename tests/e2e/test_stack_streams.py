@@ -11,8 +11,9 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
-from tests.e2e.compose_stack import LOGIN, PATIENCE, WHISPERX
+from tests.e2e.compose_stack import LOGIN, WHISPERX
 from tests.e2e.shipped import Shipped, until
+from tests.fixtures.patience import PATIENCE
 
 pytestmark = pytest.mark.docker
 

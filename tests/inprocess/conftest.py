@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.raw_client import RawClient
 from tests.fixtures.standin import StandIn, running_standin
 
@@ -32,7 +33,7 @@ class Stats:
 
     def until_active(self, count: int) -> None:
         """Waits until the engine is answering so many; it can only be asked again and again."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while self.active != count:
             assert time.monotonic() < deadline, f"{self.active} requests at the engine, not {count}"
 
@@ -50,7 +51,7 @@ def standin() -> Iterator[StandIn]:
 
 @pytest.fixture(scope="session")
 def stats(standin: StandIn) -> Iterator[Stats]:
-    with httpx.Client(base_url=standin.url) as client:
+    with httpx.Client(base_url=standin.url, timeout=PATIENCE) as client:
         yield Stats(client)
 
 

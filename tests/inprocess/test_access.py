@@ -13,6 +13,7 @@ import pytest
 from gateway.auth.rates import Rate
 from tests.fixtures.api_keys import make_key, revoke_key
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.standin import StandIn
 
 PORTAL = "portal.test"
@@ -45,7 +46,7 @@ def proxied(standin: StandIn, folder: Path) -> Iterator[Gateway]:
 def asked(gateway: Gateway, path: str = "/headers", host: str = "whisper.test", **options: object) -> httpx.Response:
     headers = {"host": host, **options.pop("headers", {})}  # type: ignore[dict-item]
     method = str(options.pop("method", "GET"))
-    return httpx.request(method, f"{gateway.url}{path}", headers=headers, timeout=10, **options)  # type: ignore[arg-type]
+    return httpx.request(method, f"{gateway.url}{path}", headers=headers, timeout=PATIENCE, **options)  # type: ignore[arg-type]
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -100,7 +101,7 @@ def test_a_stranger_does_not_learn_which_hosts_there_are(gateway: Gateway, folde
 
 def test_a_revoked_key_is_refused_at_the_next_request(gateway: Gateway, folder: Path) -> None:
     token = make_key(folder)
-    with httpx.Client(headers={"host": "whisper.test", **bearer(token)}) as client:
+    with httpx.Client(headers={"host": "whisper.test", **bearer(token)}, timeout=PATIENCE) as client:
         assert client.get(f"{gateway.url}/hello").status_code == 200
         assert client.get(f"{gateway.url}/hello").status_code == 200  # on the same connection: the short way
         revoke_key(folder)
@@ -123,7 +124,7 @@ def test_a_key_is_for_its_hosts(gateway: Gateway, folder: Path) -> None:
 
 def test_a_rate_is_kept_and_the_refusal_says_when(gateway: Gateway, folder: Path) -> None:
     headers = {"host": "whisper.test", **bearer(make_key(folder, rate=Rate(3, "h")))}
-    with httpx.Client(headers=headers) as client:
+    with httpx.Client(headers=headers, timeout=PATIENCE) as client:
         answers = [client.get(f"{gateway.url}/v1/hello") for _ in range(4)]
     assert [answer.status_code for answer in answers[:3]] == [404] * 3  # the engine's own word
     assert code(answers[3]) == (429, "rate_limit_exceeded")
@@ -219,7 +220,7 @@ def test_a_preflight_from_elsewhere_is_a_request_like_any_other(gateway: Gateway
 
 def test_a_page_may_read_answers_and_refusals(gateway: Gateway, folder: Path) -> None:
     token = make_key(folder)
-    with httpx.Client(headers={"host": "whisper.test", "origin": PAGE, **bearer(token)}) as client:
+    with httpx.Client(headers={"host": "whisper.test", "origin": PAGE, **bearer(token)}, timeout=PATIENCE) as client:
         for _ in range(2):  # the long way and the short one
             answer = client.get(f"{gateway.url}/hello")
             assert answer.headers.get_list("access-control-allow-origin") == [PAGE]
@@ -247,7 +248,7 @@ def test_the_remembered_password_does_not_serve_other_pages(proxied: Gateway) ->
 
 def served(standin: StandIn) -> int:
     """Requests that have reached the engine."""
-    return sum(httpx.get(f"{standin.url}/stats").json()["requests"].values())
+    return sum(httpx.get(f"{standin.url}/stats", timeout=PATIENCE).json()["requests"].values())
 
 
 FORGERIES: dict[str, tuple[str, ...]] = {
@@ -399,4 +400,4 @@ def test_the_portal_counts_a_request_once(gateway: Gateway, folder: Path) -> Non
 
 
 def test_the_admin_address_asks_nobody(gateway: Gateway) -> None:
-    assert httpx.post(f"{gateway.admin_url}/api/engines/whisper/wake").status_code == 202
+    assert httpx.post(f"{gateway.admin_url}/api/engines/whisper/wake", timeout=PATIENCE).status_code == 202

@@ -14,6 +14,7 @@ from gateway.lifecycle.events import SleepAsked, WakeAsked
 from gateway.lifecycle.phases import Phase
 from gateway.proxy.http import Message
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.standin import StandIn
 
 PORTAL = "portal.test"
@@ -48,16 +49,16 @@ def own(shared: Gateway) -> Iterator[Gateway]:
 def control(own: Gateway, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
     """Talks to the control API, by either way in."""
     if request.param == "admin":
-        client = httpx.Client(base_url=own.admin_url, timeout=10)
+        client = httpx.Client(base_url=own.admin_url, timeout=PATIENCE)
     else:
-        client = httpx.Client(base_url=own.url, headers={"host": PORTAL}, timeout=10)
+        client = httpx.Client(base_url=own.url, headers={"host": PORTAL}, timeout=PATIENCE)
     with client:
         yield client
 
 
 @pytest.fixture
 def admin(own: Gateway) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=own.admin_url, timeout=10) as client:
+    with httpx.Client(base_url=own.admin_url, timeout=PATIENCE) as client:
         yield client
 
 
@@ -169,9 +170,9 @@ def test_a_wake_that_is_called_off_does_not_keep_its_caller_waiting(control: htt
     caller = threading.Thread(target=lambda: answers.append(control.post("/api/engines/whisper/wake?wait=true")))
     caller.start()
     own.reaches(Phase.WAKING)
-    with httpx.Client(base_url=own.admin_url) as other:
+    with httpx.Client(base_url=own.admin_url, timeout=PATIENCE) as other:
         assert other.post("/api/engines/whisper/sleep?wait=true").status_code == 200
-    caller.join(10)
+    caller.join(PATIENCE)
     assert (answers[0].status_code, answers[0].json()["phase"]) == (202, "asleep")
 
 
@@ -242,7 +243,7 @@ def test_a_sleep_that_a_request_overtakes_does_not_keep_its_caller_waiting(contr
         own.until(lambda: own.engine().waiting == 1)
         own.on_loop(own.runtimes["whisper"].stop_gate.set)
         assert client.answer().status == 200
-    caller.join(10)
+    caller.join(PATIENCE)
     assert answers[0].status_code == 202
     assert answers[0].json()["phase"] in ("waking", "ready")
 
@@ -371,19 +372,19 @@ def test_where_nobody_is_asked_the_portal_is_for_this_machine_and_trusted_proxie
         open_to_all = ("192.168.1.2", gateway.port)
         assert [asked(peer, open_to_all) for peer in ("127.0.0.1", "10.1.2.3", "192.168.1.5")] == [200, 200, 403]
         assert asked("192.168.1.5", ("127.0.0.1", gateway.admin_port)) == 200  # can only be this machine's own
-        assert httpx.get(f"{gateway.url}/healthz", headers={"host": PORTAL}).status_code == 200
+        assert httpx.get(f"{gateway.url}/healthz", headers={"host": PORTAL}, timeout=PATIENCE).status_code == 200
 
 
 def test_a_gateway_without_a_portal_has_none_for_clients(standin: StandIn) -> None:
     with running_gateway({"whisper": Engine(standin.port)}) as gateway:
         for host in ("portal.test", "localhost", "127.0.0.1", ""):
-            answer = httpx.get(f"{gateway.url}/api/engines", headers={"host": host or "x"})
+            answer = httpx.get(f"{gateway.url}/api/engines", headers={"host": host or "x"}, timeout=PATIENCE)
             assert (answer.status_code, answer.headers["x-gateway-error"]) == (404, "unknown_host")
 
 
 @pytest.mark.parametrize("host", ["PORTAL.test", "portal.test:8890", "portal.test."])
 def test_the_portals_host_is_read_like_any_other(own: Gateway, host: str) -> None:
-    assert httpx.get(f"{own.url}/healthz", headers={"host": host}).status_code == 200
+    assert httpx.get(f"{own.url}/healthz", headers={"host": host}, timeout=PATIENCE).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.0.0.1:8891", "[::1]:8891", "10.0.0.1", PORTAL])
@@ -423,7 +424,7 @@ def test_a_page_of_another_site_cannot_steer(control: httpx.Client, own: Gateway
 
 
 def test_a_page_of_the_portal_can(own: Gateway) -> None:
-    with httpx.Client(base_url=own.url, headers={"host": PORTAL}) as client:
+    with httpx.Client(base_url=own.url, headers={"host": PORTAL}, timeout=PATIENCE) as client:
         assert wake(client, origin=f"https://{PORTAL}", sec_fetch_site="same-origin").status_code == 202
 
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from gateway.lifecycle.phases import Phase
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.raw_client import Incomplete, RawClient
 from tests.fixtures.scripted_engine import Visit, saying
 from tests.inprocess.staging import OK, Stage, staged
@@ -110,7 +111,7 @@ def test_an_answer_until_the_end_of_the_connection_is_not_complete_when_it_is_re
     def script(visit: Visit) -> None:
         if visit.head():
             visit.say(b"HTTP/1.1 200 OK\r\n\r\nhalf of")
-            started.wait(10)
+            started.wait(PATIENCE)
             visit.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     started = threading.Event()
@@ -170,7 +171,7 @@ def test_an_engine_that_speaks_unasked_on_a_kept_connection_is_hung_up_on() -> N
     def script(visit: Visit) -> None:
         if visit.head():
             visit.say(OK)
-            answered.wait(10)
+            answered.wait(PATIENCE)
             visit.say(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
             if visit.until_closed():
                 hung_up.set()
@@ -179,7 +180,7 @@ def test_an_engine_that_speaks_unasked_on_a_kept_connection_is_hung_up_on() -> N
     with staged(script) as stage:
         assert stage.raw.get("/1").answer().body == b"ok"
         answered.set()
-        assert hung_up.wait(10)
+        assert hung_up.wait(PATIENCE)
         assert stage.raw.get("/2").answer().body == b"ok"
 
 
@@ -222,7 +223,7 @@ def test_an_engine_that_reads_nothing_after_its_answer_keeps_nothing_open() -> N
     def script(visit: Visit) -> None:
         if visit.head():
             visit.say(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
-            answered.wait(10)
+            answered.wait(PATIENCE)
             while visit.connection.recv(65536):
                 pass
             left.set()
@@ -233,4 +234,4 @@ def test_an_engine_that_reads_nothing_after_its_answer_keeps_nothing_open() -> N
         stage.raw.send_what_fits(b"x" * 100_000, 0.2, most=10_000_000)
         assert stage.raw.answer().status == 413
         answered.set()
-        assert left.wait(3)
+        assert left.wait(PATIENCE)

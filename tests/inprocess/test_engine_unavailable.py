@@ -14,6 +14,7 @@ import uvloop
 from gateway.errors import StartRefused
 from gateway.lifecycle.phases import Phase
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.standin import StandIn, running_standin
 
 
@@ -68,7 +69,7 @@ def test_an_engine_that_does_not_answer_in_time_is_504(standin: StandIn) -> None
         assert (answer.status_code, answer.json()["code"]) == (504, "engine_answer_timeout")
         answer = client.post("/sum?ms=5000", content=b"x" * 100_000)
         assert (answer.status_code, answer.json()["code"]) == (504, "engine_answer_timeout")
-        with httpx.Client(base_url=standin.url) as direct:
+        with httpx.Client(base_url=standin.url, timeout=PATIENCE) as direct:
             gateway.until(lambda: direct.get("/stats").json()["active"] == 1)  # the engine was told to stop
         assert client.get("/sse?n=5&interval_ms=100").status_code == 200  # only its beginning has a deadline
 

@@ -77,7 +77,7 @@ def exchanged(gateway: Gateway, data: bytes, source: random.Random) -> bytes:
     return seen
 
 
-@settings(max_examples=1000, deadline=2000, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**64))
 def test_mutated_requests_break_nothing(gateway: Gateway, seed: int) -> None:
     source = random.Random(seed)
@@ -86,7 +86,7 @@ def test_mutated_requests_break_nothing(gateway: Gateway, seed: int) -> None:
     assert gateway.blunders == []
 
 
-@settings(max_examples=300, deadline=2000, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.binary(max_size=200))
 def test_random_bytes_break_nothing(gateway: Gateway, data: bytes) -> None:
     seen = exchanged(gateway, data, random.Random(0))

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from gateway.proxy import shortcut
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.scripted_engine import Script, Visit
 from tests.inprocess.staging import OK, staged
 
@@ -19,7 +20,7 @@ def stale(engine_closes: threading.Event) -> Script:
         if head:
             visit.say(OK)
             if b"/first" in head:
-                engine_closes.wait(10)
+                engine_closes.wait(PATIENCE)
                 visit.head()  # reads the next request, and closes without a word
 
     return script

@@ -18,6 +18,7 @@ from gateway.metrics.recorder import OUTCOMES, REFUSALS, UPSTREAM_CODES
 from gateway.supervision.usage import Measured
 from tests.fixtures.api_keys import make_key
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.raw_client import Incomplete
 from tests.fixtures.standin import StandIn
 
@@ -45,7 +46,7 @@ def open_to_all(standin: StandIn) -> Iterator[Gateway]:
 
 
 def page(gateway: Gateway) -> httpx.Response:
-    return httpx.get(f"{gateway.admin_url}/metrics", timeout=10)
+    return httpx.get(f"{gateway.admin_url}/metrics", timeout=PATIENCE)
 
 
 def samples(gateway: Gateway) -> Samples:
@@ -59,7 +60,7 @@ def samples(gateway: Gateway) -> Samples:
 
 def through_portal(gateway: Gateway, token: str | None = None, method: str = "GET") -> httpx.Response:
     headers = {"host": PORTAL} | ({"authorization": f"Bearer {token}"} if token else {})
-    return httpx.request(method, f"{gateway.url}/metrics", headers=headers, timeout=10)
+    return httpx.request(method, f"{gateway.url}/metrics", headers=headers, timeout=PATIENCE)
 
 
 def test_everything_declared_is_shown_as_it_is_declared(own: Gateway) -> None:

@@ -16,7 +16,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.fixtures.process_gateway import PATIENCE, GatewayProcess, free_ports
+from tests.fixtures.patience import PATIENCE
+from tests.fixtures.process_gateway import GatewayProcess, free_ports
 from tests.fixtures.raw_client import RawClient
 from tests.fixtures.standin import STANDIN
 

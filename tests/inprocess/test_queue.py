@@ -15,6 +15,7 @@ import pytest
 
 from tests.fixtures.api_keys import make_key
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.raw_client import RawAnswer, RawClient
 from tests.fixtures.standin import StandIn, running_standin
 
@@ -167,7 +168,7 @@ def test_the_line_can_be_seen_by_administrators(standin: StandIn, tmp_path: Path
         holder, line = Holder(gateway, bearer(token)), Line(gateway)
         line.join("/1", bearer(token))
         line.join("/2", bearer(token))
-        seen = httpx.get(f"{gateway.admin_url}/api/engines/whisper/queue").json()["queue"]
+        seen = httpx.get(f"{gateway.admin_url}/api/engines/whisper/queue", timeout=PATIENCE).json()["queue"]
         assert [(place["position"], place["party"], place["bytes"]) for place in seen] == [
             (1, "key:ci", 0),
             (2, "key:ci", 0),
@@ -176,7 +177,7 @@ def test_the_line_can_be_seen_by_administrators(standin: StandIn, tmp_path: Path
         assert len({place["request_id"] for place in seen}) == 2
         holder.goes()
         line.order()
-        assert httpx.get(f"{gateway.admin_url}/api/engines/whisper/queue").json() == {"queue": []}
+        assert httpx.get(f"{gateway.admin_url}/api/engines/whisper/queue", timeout=PATIENCE).json() == {"queue": []}
 
 
 def test_an_ipv6_customer_is_one_party_whatever_address_is_used(standin: StandIn) -> None:
@@ -216,7 +217,9 @@ def test_a_flood_of_one_key_sends_nobody_else_away(standin: StandIn, tmp_path: P
     counting = threading.Lock()
 
     def pour(gateway: Gateway) -> None:
-        with httpx.Client(headers={"host": "whisper.test", "authorization": f"Bearer {flood}"}, timeout=20) as client:
+        with httpx.Client(
+            headers={"host": "whisper.test", "authorization": f"Bearer {flood}"}, timeout=PATIENCE
+        ) as client:
             for _ in range(20):
                 answer = client.post(gateway.url + path, content=UPLOAD)
                 with counting:
@@ -225,7 +228,9 @@ def test_a_flood_of_one_key_sends_nobody_else_away(standin: StandIn, tmp_path: P
 
     with one_at_a_time(standin, "known", tmp_path, limit=4) as gateway, ThreadPoolExecutor(12) as pool:
         pouring = [pool.submit(pour, gateway) for _ in range(10)]
-        with httpx.Client(headers={"host": "whisper.test", "authorization": f"Bearer {modest}"}, timeout=20) as client:
+        with httpx.Client(
+            headers={"host": "whisper.test", "authorization": f"Bearer {modest}"}, timeout=PATIENCE
+        ) as client:
             for _ in range(20):
                 assert client.post(gateway.url + path, content=UPLOAD).status_code in (200, 404)
         for done in pouring:

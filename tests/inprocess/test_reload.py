@@ -14,10 +14,9 @@ import httpx
 import pytest
 import yaml
 
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.process_gateway import GatewayProcess, free_ports
 from tests.fixtures.standin import STANDIN
-
-PATIENCE = 60.0
 
 
 def stand_in(port: int, *settings: str, **more: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from gateway.config import Config
 from gateway.lifecycle.phases import Phase
 from gateway.supervision.fleet import Changes
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.standin import StandIn
 
 
@@ -36,7 +37,7 @@ def status(client: httpx.Client, host: str, path: str = "/hello") -> int:
 
 
 def test_hostnames_change_for_a_connection_that_is_open(gateway: Gateway) -> None:
-    with httpx.Client(base_url=gateway.url, timeout=10) as client:
+    with httpx.Client(base_url=gateway.url, timeout=PATIENCE) as client:
         assert [status(client, host) for host in ("whisper.test", "new.test")] == [200, 404]
         assert reconfigured(gateway, engines={"hosts": ["new.test"]}) == Changes([], ["whisper"], [])
         assert [status(client, host) for host in ("whisper.test", "new.test")] == [404, 200]
@@ -45,14 +46,14 @@ def test_hostnames_change_for_a_connection_that_is_open(gateway: Gateway) -> Non
 
 def test_pages_of_other_sites_are_judged_by_the_new_rules(gateway: Gateway) -> None:
     origin = {"host": "whisper.test", "origin": "https://page.test"}
-    with httpx.Client(base_url=gateway.url, timeout=10) as client:
+    with httpx.Client(base_url=gateway.url, timeout=PATIENCE) as client:
         assert "access-control-allow-origin" not in client.get("/hello", headers=origin).headers
         reconfigured(gateway, engines={"cors": ["https://page.test"]})
         assert client.get("/hello", headers=origin).headers["access-control-allow-origin"] == "https://page.test"
 
 
 def test_the_portal_moves_and_who_may_come_in_changes(gateway: Gateway) -> None:
-    with httpx.Client(base_url=gateway.url, timeout=10) as client:
+    with httpx.Client(base_url=gateway.url, timeout=PATIENCE) as client:
         assert status(client, "portal.test", "/api/engines") == 200
         reconfigured(gateway, portal="door.test", access="known")
         assert status(client, "portal.test", "/api/engines") == 401, "strangers do not learn which hosts there are"
@@ -65,7 +66,7 @@ def test_the_portal_moves_and_who_may_come_in_changes(gateway: Gateway) -> None:
 
 
 def test_what_is_logged_changes(gateway: Gateway) -> None:
-    with httpx.Client(base_url=gateway.url, timeout=10) as client:
+    with httpx.Client(base_url=gateway.url, timeout=PATIENCE) as client:
         status(client, "whisper.test")
         reconfigured(gateway, log={"requests": "all"})
         status(client, "whisper.test", "/echo")
@@ -85,11 +86,11 @@ def test_quotas_and_the_budget_change(gateway: Gateway) -> None:
 
 
 def test_a_gateway_without_a_file_has_nothing_to_read_again(gateway: Gateway) -> None:
-    answer = httpx.post(f"{gateway.admin_url}/api/reload")
+    answer = httpx.post(f"{gateway.admin_url}/api/reload", timeout=PATIENCE)
     assert (answer.status_code, answer.json()["code"]) == (409, "reload_refused")
-    assert httpx.get(f"{gateway.admin_url}/api/reload").status_code == 405
+    assert httpx.get(f"{gateway.admin_url}/api/reload", timeout=PATIENCE).status_code == 405
     page = {"sec-fetch-site": "cross-site"}
-    assert httpx.post(f"{gateway.admin_url}/api/reload", headers=page).status_code == 403
+    assert httpx.post(f"{gateway.admin_url}/api/reload", headers=page, timeout=PATIENCE).status_code == 403
 
 
 def test_a_request_is_answered_by_the_engine_it_was_let_in_to(gateway: Gateway) -> None:
@@ -116,9 +117,9 @@ def test_an_operator_can_end_what_keeps_a_changed_engine_from_beginning(gateway:
         next(lines)
         reconfigured(gateway, engines={"process": {"command": ["another"]}})
         assert gateway.engine().held_back
-        httpx.post(f"{gateway.admin_url}/api/engines/whisper/sleep")
+        httpx.post(f"{gateway.admin_url}/api/engines/whisper/sleep", timeout=PATIENCE)
         assert gateway.app.fleet.leaving, "without force nothing is cut off"
-        answer = httpx.post(f"{gateway.admin_url}/api/engines/whisper/sleep?force=true")
+        answer = httpx.post(f"{gateway.admin_url}/api/engines/whisper/sleep?force=true", timeout=PATIENCE)
         assert answer.status_code in (200, 202)
         gateway.until(lambda: not gateway.app.fleet.leaving)
         assert gateway.runtimes["whisper"].starts == 0

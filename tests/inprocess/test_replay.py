@@ -13,6 +13,7 @@ import pytest
 from gateway.announcements import Replayed
 from gateway.lifecycle.events import SleepAsked
 from gateway.lifecycle.phases import Phase
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.raw_client import Incomplete, RawAnswer, RawClient
 from tests.fixtures.scripted_engine import Visit
 from tests.inprocess.mortals import Death, Mortal, after_a_hint, answer, body_of, in_its_head, reset, silently
@@ -105,7 +106,7 @@ def test_it_goes_on_uploading_meanwhile() -> None:
         half = len(BODY) // 2
         stage.raw.send(f"POST /x HTTP/1.1\r\nHost: whisper.test\r\nContent-Length: {len(BODY)}\r\n\r\n")
         stage.raw.send(BODY[:half])
-        assert died.wait(10)
+        assert died.wait(PATIENCE)
         logged(stage, "request.replayed")
         stage.raw.send(BODY[half:])
         assert final(stage.raw).body == right()
@@ -163,7 +164,7 @@ def test_an_engine_that_is_late_is_not_asked_again() -> None:
     mortal = Mortal(lambda visit: gone.set() if visit.until_closed() else None, deaths=9)
     with staged(mortal, answer_timeout="200ms") as stage:
         assert post(stage.raw, b"hello").status == 504
-        assert gone.wait(10)
+        assert gone.wait(PATIENCE)
         assert mortal.died == 1
 
 
@@ -212,9 +213,9 @@ def test_a_client_that_leaves_during_the_second_try_takes_it_along() -> None:
 
     with staged(script) as stage:
         stage.raw.send(f"POST /x HTTP/1.1\r\nHost: whisper.test\r\nContent-Length: {len(BODY)}\r\n\r\n").send(BODY)
-        assert again.wait(10)
+        assert again.wait(PATIENCE)
         stage.raw.close()
-        assert left.wait(10)
+        assert left.wait(PATIENCE)
         stage.gateway.until(stage.gateway.is_free)
         stage.gateway.until(lambda: stage.gateway.app.spools.quota.used == 0)
 

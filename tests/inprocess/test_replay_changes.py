@@ -10,6 +10,7 @@ import pytest
 from gateway.config import Config
 from gateway.lifecycle.events import WakeAsked
 from gateway.lifecycle.phases import Phase
+from tests.fixtures.patience import PATIENCE
 from tests.inprocess.mortals import Mortal
 from tests.inprocess.staging import Stage, staged
 
@@ -40,7 +41,7 @@ def test_a_request_is_not_sent_again_if_that_was_forbidden_once(*, replay: bool)
         mortal.on_death = on_death
         stage.raw.send(f"POST /x HTTP/1.1\r\nHost: whisper.test\r\nContent-Length: {len(BODY)}\r\n\r\n")
         stage.raw.send(BODY[:half])
-        assert said.wait(10)
+        assert said.wait(PATIENCE)
         answer = stage.raw.answer()
         assert (answer.status, mortal.died) == (502, 1)
         assert stage.gateway.events("request.replayed") == []

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.raw_client import RawClient
 from tests.fixtures.standin import StandIn
 
@@ -44,7 +45,7 @@ def test_a_host_that_nobody_has_is_404_and_names_nothing_that_exists(raw: RawCli
 
 
 def test_under_v1_the_refusal_is_openais_envelope(gateway: Gateway) -> None:
-    answer = httpx.post(f"{gateway.url}/v1/audio/transcriptions", headers={"host": "other.test"})
+    answer = httpx.post(f"{gateway.url}/v1/audio/transcriptions", headers={"host": "other.test"}, timeout=PATIENCE)
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/json"
     assert answer.json()["error"]["code"] == "unknown_host"
@@ -52,7 +53,7 @@ def test_under_v1_the_refusal_is_openais_envelope(gateway: Gateway) -> None:
 
 
 def test_a_browser_gets_a_page(gateway: Gateway) -> None:
-    answer = httpx.get(gateway.url, headers={"host": "other.test", "accept": "text/html,*/*;q=0.8"})
+    answer = httpx.get(gateway.url, headers={"host": "other.test", "accept": "text/html,*/*;q=0.8"}, timeout=PATIENCE)
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "unknown_host" in answer.text

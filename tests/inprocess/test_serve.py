@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.process_gateway import GatewayProcess, free_ports
 from tests.fixtures.raw_client import RawClient
 from tests.fixtures.standin import STANDIN
@@ -52,11 +53,11 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
 
 def get(gateway: GatewayProcess, path: str) -> httpx.Response:
-    return httpx.get(f"{gateway.url}{path}", headers={"host": "whisper.test"}, timeout=30)
+    return httpx.get(f"{gateway.url}{path}", headers={"host": "whisper.test"}, timeout=PATIENCE)
 
 
 def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([PROGRAM, *words], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([PROGRAM, *words], capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def test_a_sleeping_engine_wakes_answers_and_goes_back_to_sleep(serve: Serve) -> None:
@@ -158,7 +159,7 @@ def test_it_recovers_from_more_connections_than_it_may_have(serve: Serve) -> Non
 
 def wait_for_an_answer(gateway: GatewayProcess) -> int:
     """The gateway may need a moment to hear that connections have ended."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             return get(gateway, "/hello").status_code

@@ -12,6 +12,7 @@ import pytest
 from gateway.lifecycle.events import SleepAsked
 from gateway.lifecycle.phases import ASLEEP, FAILED, WAKING
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.raw_client import Incomplete, RawClient
 from tests.fixtures.scripted_engine import ScriptedEngine, Visit, scripted_engine
 from tests.inprocess.staging import OK
@@ -55,7 +56,7 @@ def waiting(
             if b" /x " not in head:
                 visit.say(OK)
                 continue
-            held.said.wait(10)
+            held.said.wait(PATIENCE)
             answer(visit, held)
 
     with (
@@ -127,7 +128,7 @@ def test_an_answer_in_parts_arrives_whole_and_as_it_comes(case: str) -> None:
 
     def answer(visit: Visit, _: Held) -> None:
         visit.say(first)
-        more.wait(10)
+        more.wait(PATIENCE)
         visit.say(second)
 
     with waiting(answer) as stage:
@@ -182,7 +183,7 @@ def test_a_client_that_leaves_takes_its_request_with_it(leave: Callable[[RawClie
     with waiting(seeing_the_end) as stage:
         stage.speak()
         leave(stage.client)
-        assert stage.held.left.wait(5)
+        assert stage.held.left.wait(PATIENCE)
         stage.gateway.until(stage.gateway.is_free)
         stage.gateway.until(lambda: bool(stage.gateway.events("request.ended")))
         (ended,) = stage.gateway.events("request.ended")
@@ -282,7 +283,7 @@ def test_an_answer_that_does_not_begin_in_time_is_504() -> None:
 def _first_only(visit: Visit, over: threading.Event) -> None:
     while b"/first" in visit.head():
         visit.say(OK)
-    over.wait(10)
+    over.wait(PATIENCE)
 
 
 def test_a_gateway_that_stops_lets_it_finish() -> None:
@@ -299,7 +300,7 @@ def test_and_says_so_if_there_is_no_time_for_that() -> None:
         stage.gateway.stop()
         assert stage.client.answer().status == 503
         stage.speak()
-        assert stage.held.left.wait(5)
+        assert stage.held.left.wait(PATIENCE)
         stage.gateway.join()
 
 

@@ -16,10 +16,9 @@ from gateway.config import Config
 from gateway.config.schema import EngineSpec
 from gateway.runtimes.base import Address
 from gateway.runtimes.memory import MemoryRuntime
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.process_gateway import GatewayProcess, free_ports
 from tests.fixtures.standin import STANDIN
-
-PATIENCE = 60.0
 
 Make = Callable[..., GatewayProcess]
 
@@ -81,7 +80,7 @@ def test_where_not_all_fit_one_is_kept_warm_and_the_others_take_its_place_when_t
     gateway.until("warm", phase="queued")
     gateway.until("other", phase="asleep")
     gateway.until("warm", phase="ready")
-    metrics = httpx.get(f"{gateway.admin_url}/metrics").text
+    metrics = httpx.get(f"{gateway.admin_url}/metrics", timeout=PATIENCE).text
     assert 'whisper_gateway_evictions_total{engine="warm"} 1.0' in metrics
 
 

@@ -12,6 +12,7 @@ from websockets.frames import Close
 
 from gateway.lifecycle.phases import Phase
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.raw_client import RawClient
 from tests.fixtures.scripted_engine import Visit
 from tests.fixtures.standin import StandIn, running_standin
@@ -33,7 +34,7 @@ def test_a_large_message_comes_back(gateway: Gateway) -> None:
     message = os.urandom(LARGE)
     with opened(gateway) as client:
         client.send(message)
-        assert client.recv(timeout=10) == message
+        assert client.recv(timeout=PATIENCE) == message
 
 
 def test_fragments_stay_fragments(gateway: Gateway) -> None:
@@ -136,7 +137,7 @@ def test_an_engine_that_dies_ends_the_websocket_with_1011() -> None:
         with opened(gateway) as client:
             client.send("die")
             with pytest.raises(ConnectionClosed) as closed:
-                client.recv(timeout=10)
+                client.recv(timeout=PATIENCE)
             assert closed.value.rcvd == Close(1011, "the engine ended without saying why")
         gateway.until(gateway.is_free)
 
@@ -145,7 +146,7 @@ def test_an_engine_that_drops_the_connection_ends_the_websocket_with_1011(gatewa
     with opened(gateway) as client:
         client.send("drop")
         with pytest.raises(ConnectionClosed) as closed:
-            client.recv(timeout=10)
+            client.recv(timeout=PATIENCE)
         assert closed.value.rcvd == Close(1011, "the engine ended without saying why")
 
 
@@ -195,8 +196,8 @@ def test_a_client_that_vanishes_frees_the_engine(gateway: Gateway, stats: Stats,
         assert raw.head().status == 101
         assert gateway.engine().serving == 1
         leave(raw)
-        gateway.until(gateway.is_free, within=3)
-        gateway.until(lambda: stats()["open_connections"] <= before, within=3)
+        gateway.until(gateway.is_free)
+        gateway.until(lambda: stats()["open_connections"] <= before)
 
 
 def test_a_client_that_vanishes_frees_an_engine_that_reads_nothing() -> None:
@@ -205,7 +206,7 @@ def test_a_client_that_vanishes_frees_an_engine_that_reads_nothing() -> None:
     def script(visit: Visit) -> None:
         if visit.head():
             visit.say(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
-            over.wait(20)
+            over.wait(PATIENCE)
 
     over = threading.Event()
     with staged(script) as stage:
@@ -216,7 +217,7 @@ def test_a_client_that_vanishes_frees_an_engine_that_reads_nothing() -> None:
             stage.raw.send(b"x" * 50_000)
             stage.gateway.until(lambda: stage.raw.undelivered == 0)
         stage.raw.close()
-        stage.gateway.until(stage.gateway.is_free, within=8)
+        stage.gateway.until(stage.gateway.is_free)
         over.set()
 
 
@@ -236,7 +237,7 @@ def test_a_gateway_that_stops_ends_the_websocket_with_1012(standin: StandIn) -> 
         assert client.recv() == "hello"
         gateway.stop()
         with pytest.raises(ConnectionClosed) as closed:
-            client.recv(timeout=10)
+            client.recv(timeout=PATIENCE)
         assert closed.value.rcvd == Close(1012, "the gateway is shutting down")
 
 

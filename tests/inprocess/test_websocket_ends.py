@@ -16,6 +16,7 @@ from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
+from tests.fixtures.patience import PATIENCE
 from tests.inprocess.websockets_client import opened
 
 
@@ -34,7 +35,7 @@ class WsEngine:
                     code, _, reason = message.removeprefix("close ").partition(" ")
                     connection.close(int(code), reason)
                 elif message == "ping":
-                    connection.ping(b"from the engine").wait(10)
+                    connection.ping(b"from the engine").wait(PATIENCE)
                     connection.send("ponged")
                 elif message == "extensions":
                     connection.send(str([str(one.name) for one in connection.protocol.extensions]))
@@ -79,21 +80,21 @@ def test_compression_is_settled_between_the_ends(before_ws: Gateway, ws_engine: 
         assert client.recv() == "['permessage-deflate']"
         client.send("compressible " * 100_000)
         assert client.recv() == "compressible " * 100_000
-    ws_engine.ends.get(timeout=10)
+    ws_engine.ends.get(timeout=PATIENCE)
 
 
 def test_the_subprotocol_is_the_engines_choice(before_ws: Gateway, ws_engine: WsEngine) -> None:
     with opened(before_ws, subprotocols=["whisper.v1", "whisper.v2"]) as client:
         assert client.subprotocol == "whisper.v2"
-    ws_engine.ends.get(timeout=10)
+    ws_engine.ends.get(timeout=PATIENCE)
 
 
 def test_pings_are_answered_by_the_other_end(before_ws: Gateway, ws_engine: WsEngine) -> None:
     with opened(before_ws) as client:
-        assert client.ping(b"from the client").wait(10)
+        assert client.ping(b"from the client").wait(PATIENCE)
         client.send("ping")
         assert client.recv() == "ponged"
-    ws_engine.ends.get(timeout=10)
+    ws_engine.ends.get(timeout=PATIENCE)
 
 
 CLOSES = [(1000, ""), (1001, "gone"), (1008, "policy"), (1009, "too big"), (3000, "é" * 40), (4999, "own")]
@@ -103,7 +104,7 @@ CLOSES = [(1000, ""), (1001, "gone"), (1008, "policy"), (1009, "too big"), (3000
 def test_the_clients_close_reaches_the_engine(before_ws: Gateway, ws_engine: WsEngine, code: int, reason: str) -> None:
     with opened(before_ws) as client:
         client.close(code, reason)
-        assert ws_engine.ends.get(timeout=10) == (code, reason)
+        assert ws_engine.ends.get(timeout=PATIENCE) == (code, reason)
         assert client.close_code == code  # the engine's echo
     before_ws.until(before_ws.is_free)
 
@@ -113,9 +114,9 @@ def test_the_engines_close_reaches_the_client(before_ws: Gateway, ws_engine: WsE
     with opened(before_ws) as client:
         client.send(f"close {code} {reason}")
         with pytest.raises(ConnectionClosed) as closed:
-            client.recv(timeout=10)
+            client.recv(timeout=PATIENCE)
         assert closed.value.rcvd == Close(code, reason)
-    assert ws_engine.ends.get(timeout=10)[0] == code
+    assert ws_engine.ends.get(timeout=PATIENCE)[0] == code
     before_ws.until(before_ws.is_free)
 
 
@@ -123,7 +124,7 @@ def test_an_end_without_a_close_frame_is_one_for_the_engine_too(before_ws: Gatew
     client = opened(before_ws)
     client.socket.close()
     client.close_socket()
-    assert ws_engine.ends.get(timeout=10) == (1006, "")
+    assert ws_engine.ends.get(timeout=PATIENCE) == (1006, "")
 
 
 def test_messages_both_ways_at_once_do_not_block_each_other(before_ws: Gateway, ws_engine: WsEngine) -> None:
@@ -136,6 +137,6 @@ def test_messages_both_ways_at_once_do_not_block_each_other(before_ws: Gateway, 
 
         sender = threading.Thread(target=send)
         sender.start()
-        assert all(client.recv(timeout=10) == block for _ in range(count))
+        assert all(client.recv(timeout=PATIENCE) == block for _ in range(count))
         sender.join()
-    ws_engine.ends.get(timeout=10)
+    ws_engine.ends.get(timeout=PATIENCE)

@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from tests.conftest import REQUIRE_ALL
-from tests.fixtures.process_gateway import PATIENCE, free_ports
+from tests.fixtures.patience import PATIENCE
+from tests.fixtures.process_gateway import free_ports
 
 GATEWAY = Path(sys.executable).parent / "whisper-gateway"
 WITHOUT_WRITABLE_CODE = """

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.patience import PATIENCE
 from tests.packaging.programs import program
 
 PACKAGING = Path(__file__).parents[2] / "packaging"
@@ -43,7 +44,7 @@ def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def analyze(*words: str) -> subprocess.CompletedProcess[str]:
     command = [program("systemd-analyze"), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
 
 def test_systemd_finds_nothing_wrong_with_it(unit: Path) -> None:

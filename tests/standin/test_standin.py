@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidS
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.standin import STANDIN, StandIn, running_standin
 
 
@@ -43,10 +44,10 @@ def test_says_when_it_listens(standin: StandIn) -> None:
 
 def test_health_is_503_until_it_is_ready() -> None:
     with running_standin(READY_DELAY_MS=300) as standin:
-        assert httpx.get(f"{standin.url}/health").status_code == 503
+        assert httpx.get(f"{standin.url}/health", timeout=PATIENCE).status_code == 503
         assert standin.process.stdout is not None
         assert standin.process.stdout.readline().startswith("READY")
-        assert httpx.get(f"{standin.url}/health").status_code == 200
+        assert httpx.get(f"{standin.url}/health", timeout=PATIENCE).status_code == 200
 
 
 def test_exits_while_starting_with_the_code_it_was_given() -> None:
@@ -56,7 +57,7 @@ def test_exits_while_starting_with_the_code_it_was_given() -> None:
 
 def test_sigterm_ends_it_at_once_with_0(standin: StandIn) -> None:
     standin.process.send_signal(signal.SIGTERM)
-    assert standin.process.wait(5) == 0
+    assert standin.process.wait(PATIENCE) == 0
 
 
 def test_two_requests_in_one_write_are_answered_in_order(standin: StandIn) -> None:
@@ -78,7 +79,7 @@ def test_echo_comes_back_while_the_upload_goes_on(standin: StandIn) -> None:
 
 def test_sum_of_an_upload(standin: StandIn) -> None:
     body = bytes(range(256)) * 40_000
-    told = httpx.post(f"{standin.url}/sum", content=body).json()
+    told = httpx.post(f"{standin.url}/sum", content=body, timeout=PATIENCE).json()
     assert told == {"bytes": len(body), "sha256": hashlib.sha256(body).hexdigest(), "trailers": []}
 
 
@@ -92,13 +93,13 @@ def test_headers_come_back_as_they_arrived(standin: StandIn) -> None:
 
 
 def test_streams_and_sizes(standin: StandIn) -> None:
-    assert len(httpx.get(f"{standin.url}/big?bytes=1000001").content) == 1_000_001
-    streamed = httpx.get(f"{standin.url}/stream?bytes=70000")
+    assert len(httpx.get(f"{standin.url}/big?bytes=1000001", timeout=PATIENCE).content) == 1_000_001
+    streamed = httpx.get(f"{standin.url}/stream?bytes=70000", timeout=PATIENCE)
     assert streamed.headers["transfer-encoding"] == "chunked"
     assert len(streamed.content) == 70_000
-    events = httpx.get(f"{standin.url}/sse?n=3&interval_ms=1").text
+    events = httpx.get(f"{standin.url}/sse?n=3&interval_ms=1", timeout=PATIENCE).text
     assert [block.split()[1] for block in events.strip().split("\n\n")] == ["1", "2", "3"]
-    assert httpx.head(f"{standin.url}/big?bytes=5").headers["content-length"] == "5"
+    assert httpx.head(f"{standin.url}/big?bytes=5", timeout=PATIENCE).headers["content-length"] == "5"
 
 
 @pytest.mark.parametrize(
@@ -135,17 +136,17 @@ def test_a_reset_in_the_middle_of_an_answer(standin: StandIn) -> None:
 def test_death_at_the_chosen_moment(standin: StandIn, when: str, received: int) -> None:
     answer = raw(standin, get(f"/die?when={when}"))
     head, _, body = answer.partition(b"\r\n\r\n")
-    assert standin.process.wait(5) == 7
+    assert standin.process.wait(PATIENCE) == 7
     assert bool(head) + len(body) == received
 
 
 def test_a_client_that_leaves_is_counted(standin: StandIn) -> None:
     with socket.create_connection(("127.0.0.1", standin.port)) as connection:
         connection.sendall(get("/slow?ms=60000").encode())
-        while httpx.get(f"{standin.url}/stats").json()["active"] < 2:
+        while httpx.get(f"{standin.url}/stats", timeout=PATIENCE).json()["active"] < 2:
             time.sleep(0.01)
-    deadline = time.monotonic() + 5
-    while httpx.get(f"{standin.url}/stats").json()["client_left"] != 1:
+    deadline = time.monotonic() + PATIENCE
+    while httpx.get(f"{standin.url}/stats", timeout=PATIENCE).json()["client_left"] != 1:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -158,7 +159,7 @@ def test_websocket_echo_close_and_refusal(standin: StandIn) -> None:
         for message in messages:
             socket_.send(message)
             assert socket_.recv() == message
-        socket_.ping().wait(5)
+        socket_.ping().wait(PATIENCE)
         socket_.send("close:4001:enough")
         with pytest.raises(ConnectionClosed) as closed:
             socket_.recv()
@@ -174,4 +175,4 @@ def test_websocket_echo_close_and_refusal(standin: StandIn) -> None:
         socket_.send("die")
         with pytest.raises(ConnectionClosed):
             socket_.recv()
-    assert standin.process.wait(5) == 7
+    assert standin.process.wait(PATIENCE) == 7

@@ -18,6 +18,7 @@ from gateway.config.reference import settings
 from gateway.errors import ReloadRefused
 from gateway.reloading import FIXED, Reloader
 from gateway.supervision.fleet import Changes
+from tests.fixtures.patience import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -144,7 +145,7 @@ async def test_two_at_once_are_served_one_after_the_other_and_the_newest_file_co
     def slowly(path: Path) -> Any:
         config = load_config(path)
         begun.set()
-        assert go_on.wait(20)
+        assert go_on.wait(PATIENCE)
         return config
 
     monkeypatch.setattr(reloading, "load_config", slowly)
@@ -163,7 +164,7 @@ async def test_a_change_between_the_start_and_the_first_look_counts(file: Path, 
     file.write_text(text(engines="  b: {hosts: [b], port: 1, docker: {container: b}}"))
     reloaded = asyncio.Event()
     app.announce.listen(Reloaded, lambda _: reloaded.set())
-    async with Reloader(file, app).running(), asyncio.timeout(20):
+    async with Reloader(file, app).running(), asyncio.timeout(PATIENCE):
         await reloaded.wait()
     assert list(app.config.engines) == ["a", "b"]
 

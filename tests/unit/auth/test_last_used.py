@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from gateway.auth.key_file import KeyTrouble
 from gateway.auth.last_used import LastUsed, read_last_used
 from tests.fixtures.clock import FakeClock
+from tests.fixtures.patience import PATIENCE
 
 pytestmark = pytest.mark.anyio
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -38,7 +39,7 @@ def files(folder: Path) -> list[str]:
 
 async def until(there: Callable[[], bool]) -> None:
     """A file that another thread writes tells nobody."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while not there():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.001)

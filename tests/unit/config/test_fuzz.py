@@ -109,7 +109,7 @@ def problems_of(file: Path) -> list[str]:
     return [] if config.engines else ["no engine and no error"]
 
 
-fuzz = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzz = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @fuzz

@@ -37,12 +37,13 @@ def test_parties_take_turns_in_the_order_in_which_they_joined() -> None:
     assert served(line_of("a", "a", "a", "b", "c", "b")) == [1, 4, 5, 2, 6, 3]
 
 
-@pytest.mark.parametrize("parties", [1, 50_000])
+@pytest.mark.parametrize("parties", [1, 200_000])
 def test_the_longest_line_is_let_in_within_a_moment(parties: int) -> None:
-    line = line_of(*(f"{number % parties}" for number in range(50_000)))
-    began = time.perf_counter()
-    assert len(served(line)) == 50_000
-    assert time.perf_counter() - began < 0.4
+    """Its length must not count twice, or this would take ten seconds and more. What other programs take is not counted."""
+    line = line_of(*(f"{number % parties}" for number in range(200_000)))
+    began = time.process_time()
+    assert len(served(line)) == 200_000
+    assert time.process_time() - began < 4
 
 
 def test_a_party_that_comes_back_joins_the_end_of_the_round() -> None:

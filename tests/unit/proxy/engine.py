@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from gateway.proxy.pool import Pool
 from gateway.proxy.upstream import Answer, Upstream
 from gateway.runtimes.base import Address
+from tests.fixtures.patience import PATIENCE
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -28,7 +29,7 @@ class TinyEngine:
 
     async def until_open(self, count: int) -> None:
         """Waits until so many connections are left."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while len(self.open) != count:
                 self.changed.clear()
                 await self.changed.wait()

@@ -10,6 +10,7 @@ import pytest
 from gateway.proxy.http import Call
 from gateway.proxy.pool import Pool
 from gateway.proxy.websocket import tunnel
+from tests.fixtures.patience import PATIENCE
 from tests.unit.proxy.engine import GET, tiny_engine
 
 pytestmark = pytest.mark.anyio
@@ -60,7 +61,7 @@ async def test_a_close_frame_is_put_only_where_the_client_will_see_one(pieces: l
     client = SlowClient()
     async with tiny_engine(agree) as engine:
         task = asyncio.get_running_loop().create_task(tunnel(client.call, Pool(), engine.address, 5))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await client.first.wait()
             first_taken.set()
             await client.stuck.wait()

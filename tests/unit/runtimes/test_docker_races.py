@@ -15,6 +15,7 @@ from gateway.config.schema import EngineSpec
 from gateway.runtimes.base import Running
 from gateway.runtimes.docker import DockerRuntime
 from gateway.runtimes.docker_host import DockerHost
+from tests.fixtures.patience import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +47,7 @@ class SlowDocker:
         name = url.split("/")[-2]
         assert (url.rsplit("/", maxsplit=1)[-1], timeout) == ("start", 60)
         self.starting.set()
-        assert self.may_start.wait(10)
+        assert self.may_start.wait(PATIENCE)
         self.calls.append(f"start {name}")
         self.running[name] = True
         done = requests.Response()

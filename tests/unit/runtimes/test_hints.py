@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from gateway.runtimes.hints import Hints
+from tests.fixtures.patience import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -36,6 +37,6 @@ async def test_a_listener_that_has_left_is_forgotten() -> None:
 
 async def test_a_listener_may_ask_to_be_told_from_time_to_time() -> None:
     hints = Hints().listen(every=0.01)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         for _ in range(3):
             await anext(hints)

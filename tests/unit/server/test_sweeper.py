@@ -9,6 +9,7 @@ import pytest
 
 from gateway.server import sweeper as module
 from gateway.server.sweeper import Sweeper, peer_has_gone
+from tests.fixtures.patience import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +33,7 @@ async def test_every_connection_is_looked_at_again_and_again() -> None:
     for connection in connections:
         sweeper.add(connection)
     for _ in range(2):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             for connection in connections:
                 await connection.swept.wait()
                 connection.swept.clear()
@@ -44,7 +45,7 @@ async def test_it_rests_when_there_are_none_and_begins_again() -> None:
     sweeper, connection = Sweeper(), Counting()
     for _ in range(2):
         sweeper.add(connection)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await connection.swept.wait()
         sweeper.discard(connection)
         connection.swept.clear()

@@ -11,9 +11,9 @@ from pathlib import Path
 from gateway.spool.folder import SpoolFolder
 from gateway.spool.quota import Quota
 from gateway.spool.spool import Reader, Spool
+from tests.fixtures.patience import PATIENCE
 
 KIB, MIB = 1024, 1024 * 1024
-PATIENCE = 10.0
 
 
 def body(size: int) -> bytes:

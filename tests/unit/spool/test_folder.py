@@ -14,6 +14,7 @@ import pytest
 from gateway.spool import folder as module
 from gateway.spool.file import FileClosed
 from gateway.spool.folder import PREFIX, SpoolFolder
+from tests.fixtures.patience import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -105,7 +106,7 @@ async def test_closing_waits_for_no_thread_and_the_last_one_closes(
 
     def slowly(descriptor: int, parts: list[bytes], at: int) -> int:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(PATIENCE)
         return write(descriptor, parts, at)
 
     closed = asyncio.Event()
@@ -120,7 +121,7 @@ async def test_closing_waits_for_no_thread_and_the_last_one_closes(
     os.fstat(file._descriptor)  # it is still there
     assert not closed.is_set()
     go_on.set()
-    await asyncio.wait_for(closed.wait(), 10)
+    await asyncio.wait_for(closed.wait(), PATIENCE)
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(file._descriptor)
     with pytest.raises(FileClosed):
@@ -134,7 +135,7 @@ async def test_a_file_whose_opener_has_gone_is_closed(folder: SpoolFolder, monke
 
     def slowly(path: Path) -> int:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(PATIENCE)
         opened.append(real(path))
         return opened[0]
 
@@ -154,4 +155,4 @@ async def test_a_file_can_be_closed_when_the_threads_have_gone(folder: SpoolFold
     file = await folder.open(closed.set)
     folder.close()
     file.close()
-    await asyncio.wait_for(closed.wait(), 10)
+    await asyncio.wait_for(closed.wait(), PATIENCE)

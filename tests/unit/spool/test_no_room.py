@@ -18,7 +18,8 @@ from gateway.spool.folder import SpoolFolder
 from gateway.spool.quota import Quota
 from gateway.spool.spool import MEMORY, Spool
 from gateway.stream import Shares
-from tests.unit.spool.bodies import MIB, PATIENCE, body, fill, pieces, read, read_all, settled, spool_in, until_free
+from tests.fixtures.patience import PATIENCE
+from tests.unit.spool.bodies import MIB, body, fill, pieces, read, read_all, settled, spool_in, until_free
 from tests.unit.spool.conftest import SMALL_DISK
 
 pytestmark = pytest.mark.anyio
@@ -255,7 +256,7 @@ def hang(folder: SpoolFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
     def hang() -> threading.Event:
         for name in ("pwritev", "pread"):
             real = getattr(os, name)
-            monkeypatch.setattr(os, name, lambda *given, real=real: goes_on.wait(20) and real(*given))
+            monkeypatch.setattr(os, name, lambda *given, real=real: goes_on.wait(PATIENCE) and real(*given))
         monkeypatch.setattr(spool_module, "SLOW", 0.1)
         monkeypatch.setattr(file_module, "_AT_ONCE", None)
         return goes_on

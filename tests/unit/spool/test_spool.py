@@ -13,6 +13,7 @@ from gateway.spool.folder import SpoolFolder
 from gateway.spool.quota import Quota
 from gateway.spool.spool import MEMORY, SMALL, Spool
 from gateway.stream import Shares
+from tests.fixtures.patience import PATIENCE
 from tests.unit.spool.bodies import MIB, body, fill, open_files, read, read_all, settled, spool_in, until_free
 
 pytestmark = pytest.mark.anyio
@@ -25,7 +26,7 @@ def go_on(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     write = os.pwritev
 
     def waiting(*arguments: object) -> int:
-        event.wait(10)
+        event.wait(PATIENCE)
         return write(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "pwritev", waiting)

@@ -14,7 +14,8 @@ from gateway.spool.folder import SpoolFolder
 from gateway.spool.quota import Quota
 from gateway.spool.spool import MEMORY, Reader, Spool
 from gateway.stream import Shares
-from tests.unit.spool.bodies import PATIENCE, body, until_free
+from tests.fixtures.patience import PATIENCE
+from tests.unit.spool.bodies import body, until_free
 
 BODY = body(1024 * 1024)
 SIZES = st.sampled_from([1, 5_000, 30_000, MEMORY, MEMORY + 1, Shares.MOST])

@@ -17,10 +17,9 @@ from gateway.runtimes.memory import MemoryRuntime
 from gateway.supervision.admission import PLAIN, Lease, Visit
 from gateway.supervision.supervisor import Supervisor
 from tests.fixtures.clock import FakeClock
+from tests.fixtures.patience import PATIENCE
 
 ADDRESS = Address("127.0.0.1", 8000)
-GUARD = 10.0
-"""Real seconds until a test that waits for what never happens is given up."""
 
 
 class ScriptedProbe:
@@ -140,17 +139,17 @@ class Stage:
         return self.engine.phase
 
     async def reaches(self, *phases: Phase) -> None:
-        async with asyncio.timeout(GUARD):
+        async with asyncio.timeout(PATIENCE):
             await self.engine.wait_for(*phases)
 
     async def is_ready(self) -> None:
         """Woken by a request, which has left."""
-        async with asyncio.timeout(GUARD), self.engine.admitted():
+        async with asyncio.timeout(PATIENCE), self.engine.admitted():
             pass
 
     async def is_asleep(self) -> None:
         """Looked at, and found stopped."""
-        async with asyncio.timeout(GUARD):
+        async with asyncio.timeout(PATIENCE):
             await self.engine.looked.wait()
         assert self.phase is ASLEEP
 
@@ -203,7 +202,7 @@ class Visitor:
 
     async def decided(self) -> Lease | BaseException:
         """The lease, or the error it was refused with."""
-        async with asyncio.timeout(GUARD):
+        async with asyncio.timeout(PATIENCE):
             await self._decided.wait()
         outcome = self.lease or self.error
         assert outcome is not None
@@ -215,7 +214,7 @@ class Visitor:
 
     async def leaves(self) -> None:
         self.may_leave()
-        async with asyncio.timeout(GUARD):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.wait({self.task})
 
 

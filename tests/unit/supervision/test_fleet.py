@@ -10,7 +10,8 @@ from structlog.testing import capture_logs
 from gateway.errors import EngineStartFailed, StartRefused, UnknownEngine
 from gateway.lifecycle.phases import ASLEEP, FAILED, STOPPING
 from gateway.supervision.fleet import Fleet
-from tests.unit.supervision.stage import GUARD, Stage, Visitor, calm, until
+from tests.fixtures.patience import PATIENCE
+from tests.unit.supervision.stage import Stage, Visitor, calm, until
 
 pytestmark = pytest.mark.anyio
 
@@ -106,7 +107,7 @@ async def test_putting_to_sleep_waits_until_what_remains_of_a_failed_start_is_st
         await calm()
         assert (stage.phase, stage.runtime.running, sleeping.done()) == (FAILED, True, False)
         stage.runtime.stop_gate.set()
-        async with asyncio.timeout(GUARD):
+        async with asyncio.timeout(PATIENCE):
             await sleeping
         assert not stage.runtime.running
 

@@ -10,7 +10,8 @@ from structlog.testing import capture_logs
 from gateway.errors import EngineCoolingDown, EngineStartFailed, StartRefused
 from gateway.lifecycle.events import SeenStopped, WakeAsked
 from gateway.lifecycle.phases import ASLEEP, FAILED, READY, STOPPING, WAKING
-from tests.unit.supervision.stage import GUARD, Stage, Visitor, calm, staged, supervised, until
+from tests.fixtures.patience import PATIENCE
+from tests.unit.supervision.stage import Stage, Visitor, calm, staged, supervised, until
 
 pytestmark = pytest.mark.anyio
 
@@ -86,7 +87,7 @@ async def test_everybody_who_waits_for_a_phase_hears_of_it() -> None:
         await calm()
         gone.cancel()
         stage.engine.tell(WakeAsked())
-        async with asyncio.timeout(GUARD):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.wait(waits)
         assert not stage.engine._phase_waiters
 
@@ -108,7 +109,7 @@ async def test_a_phase_that_is_passed_through_at_once_ends_the_wait_for_it() -> 
         stage.engine.tell(SeenStopped("exited with code 0"))
         stage.engine.tell(WakeAsked())
         assert stage.phase is WAKING
-        async with asyncio.timeout(GUARD):
+        async with asyncio.timeout(PATIENCE):
             assert await wait is ASLEEP
 
 

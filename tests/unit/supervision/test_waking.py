@@ -11,7 +11,8 @@ from gateway.lifecycle import events as e
 from gateway.lifecycle.phases import ASLEEP, FAILED, QUEUED, READY, STOPPING, WAKING, Phase
 from gateway.supervision.waking import Waking
 from tests.fixtures.clock import FakeClock
-from tests.unit.supervision.stage import GUARD, Stage, supervised, until
+from tests.fixtures.patience import PATIENCE
+from tests.unit.supervision.stage import Stage, supervised, until
 
 Step = tuple[e.Event, Phase]
 
@@ -92,7 +93,7 @@ async def test_a_supervisor_tells_of_its_wakes_and_phases() -> None:
     stage = Stage(announce=announce)
     async with supervised(stage):
         stage.probe.answering.clear()
-        async with asyncio.timeout(GUARD), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
             visit = group.create_task(stage.is_ready())
             await until(lambda: stage.probe.asking > 0)
             stage.clock.advance(2)

@@ -14,7 +14,7 @@ from gateway.supervision.fleet import Fleet
 from gateway.supervision.readiness import Probe
 from gateway.supervision.supervisor import Supervisor
 from tests.fixtures.clock import FakeClock
-from tests.unit.supervision.stage import GUARD
+from tests.fixtures.patience import PATIENCE
 
 ADDRESS = Address("127.0.0.1", 8000)
 
@@ -84,5 +84,5 @@ async def town(**specs: EngineSpec) -> AsyncIterator[TownHall]:
     hall = TownHall()
     async with hall.fleet.running():
         hall.fleet.apply(specs)
-        async with asyncio.timeout(GUARD):
+        async with asyncio.timeout(PATIENCE):
             yield hall

@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 
 from engines.faster.app import create_app
 from engines.faster.settings import FasterSettings
+from tests.fixtures.patience import PATIENCE
 
 QUIET = {"WHISPER_PRELOAD": "none"}
 HEAVY = ["av", "ctranslate2", "faster_whisper", "numpy", "onnxruntime", "tokenizers"]
@@ -15,7 +16,7 @@ HEAVY = ["av", "ctranslate2", "faster_whisper", "numpy", "onnxruntime", "tokeniz
 def test_importing_the_engine_imports_nothing_heavy() -> None:
     """The port must be open before the libraries are."""
     program = f"import sys, engines.faster.app; print([name for name in {HEAVY} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert done.stdout.strip() == "[]"
 
 

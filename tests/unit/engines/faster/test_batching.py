@@ -17,8 +17,8 @@ import pytest
 from engines.faster.batching import MOST_PATIENCE, Encoded, SharedModel
 from engines.faster.company import Company, Visit
 from engines.transcription.errors import OutOfMemory
+from tests.fixtures.patience import PATIENCE
 
-GUARD = 10.0
 PROMPT = [1, 2, 3]
 
 
@@ -39,7 +39,7 @@ class Whisper:
     def _compute(self, what: str, rows: int) -> None:
         self.batches.append((what, rows))
         self.begun.release()
-        assert self.go.wait(GUARD)
+        assert self.go.wait(PATIENCE)
         if rows > self.memory:
             raise type(self.want)(*self.want.args)  # a new one: each keeps the frames that it passed through
 
@@ -98,19 +98,19 @@ class Room:
     def until_waiting(self, count: int) -> None:
         """Until so many calls wait for their turn; they announce it by the model's own condition."""
         with self.model._changed:
-            assert self.model._changed.wait_for(lambda: len(self.model._waiting) == count, GUARD)
+            assert self.model._changed.wait_for(lambda: len(self.model._waiting) == count, PATIENCE)
 
     @contextmanager
     def busy(self) -> Iterator[None]:
         """The device computes something for somebody else inside the block."""
         self.whisper.go.clear()
         one = self.visit(lambda model: model.encode(window(0)))
-        assert self.whisper.begun.acquire(timeout=GUARD)
+        assert self.whisper.begun.acquire(timeout=PATIENCE)
         try:
             yield
         finally:
             self.whisper.go.set()
-        one.result(GUARD)
+        one.result(PATIENCE)
         self.whisper.batches.pop(0)
 
 
@@ -133,7 +133,7 @@ def listening(number: float, prompt: list[int] | None = None, **options: Any) ->
 
 
 def test_who_is_alone_is_computed_alone(room: Room) -> None:
-    assert room.visit(listening(7)).result(GUARD) == (7.0, 7)
+    assert room.visit(listening(7)).result(PATIENCE) == (7.0, 7)
     assert room.whisper.batches == [("encode", 1), ("generate", 1)]
 
 
@@ -141,15 +141,15 @@ def test_who_comes_while_the_device_computes_goes_together_next(room: Room) -> N
     with room.busy():
         visits = [room.visit(listening(number)) for number in range(5)]
         room.until_waiting(5)
-    assert [visit.result(GUARD) for visit in visits] == [(float(number), number) for number in range(5)]
+    assert [visit.result(PATIENCE) for visit in visits] == [(float(number), number) for number in range(5)]
     assert room.whisper.batches == [("encode", 5), ("generate", 5)]
 
 
 def test_company_that_is_on_its_way_is_waited_for_but_not_long(room: Room) -> None:
     with room.company:  # somebody who never comes
-        assert room.visit(listening(1)).result(GUARD) == (1.0, 1)
+        assert room.visit(listening(1)).result(PATIENCE) == (1.0, 1)
         both = [room.visit(listening(number)) for number in (2, 3)]
-        assert [visit.result(GUARD) for visit in both] == [(2.0, 2), (3.0, 3)]
+        assert [visit.result(PATIENCE) for visit in both] == [(2.0, 2), (3.0, 3)]
     assert sum(rows for what, rows in room.whisper.batches if what == "encode") == 3
     assert MOST_PATIENCE < 0.1
 
@@ -159,12 +159,12 @@ def test_a_batch_has_no_more_rows_than_it_may(room: Room) -> None:
         visits = [room.visit(lambda model, n=number: model.encode(window(n))) for number in range(11)]
         room.until_waiting(11)
     for visit in visits:
-        visit.result(GUARD)
+        visit.result(PATIENCE)
     assert room.whisper.batches == [("encode", 8), ("encode", 3)]
 
 
 def test_a_call_that_brings_more_rows_than_that_is_computed_by_itself(room: Room) -> None:
-    encoded = room.visit(lambda model: model.encode(np.concatenate([window(n) for n in range(9)]))).result(GUARD)
+    encoded = room.visit(lambda model: model.encode(np.concatenate([window(n) for n in range(9)]))).result(PATIENCE)
     assert encoded.count == 9
     assert room.whisper.batches == [("encode", 9)]
 
@@ -179,7 +179,7 @@ def test_different_options_and_prompts_of_different_length_do_not_mix(room: Room
     with room.busy():
         visits = [room.visit(lambda m, p=p, o=o: m.generate(encoded, [p], **o)[0]) for p, o in asked]
         room.until_waiting(len(asked))
-    assert [visit.result(GUARD)[1] for visit in visits] == [prompt[-1] for prompt, _ in asked]
+    assert [visit.result(PATIENCE)[1] for visit in visits] == [prompt[-1] for prompt, _ in asked]
     assert sorted(room.whisper.batches) == [("generate", 1), ("generate", 1), ("generate", 2), ("generate", 2)]
 
 
@@ -193,8 +193,8 @@ def test_the_oldest_call_comes_first_whatever_it_asks_for(room: Room) -> None:
         room.until_waiting(2)
         third = room.visit(lambda model: model.detect_language(encoded))
         room.until_waiting(3)
-    assert first.result(GUARD) == third.result(GUARD) == [[("<|5|>", 1.0)]]
-    second.result(GUARD)
+    assert first.result(PATIENCE) == third.result(PATIENCE) == [[("<|5|>", 1.0)]]
+    second.result(PATIENCE)
     assert room.whisper.batches == [("detect", 2), ("encode", 1)]
 
 
@@ -206,7 +206,7 @@ def test_rows_of_different_batches_find_together_in_any_order(room: Room) -> Non
         for number, part in enumerate(parts, start=1):
             visits.append(room.visit(lambda model, p=part: [g[0] for g in model.generate(p, [PROMPT] * p.count)]))
             room.until_waiting(number)
-    assert [visit.result(GUARD) for visit in visits] == [[31.0], [10.0], [21.0], [10.0, 11.0]]
+    assert [visit.result(PATIENCE) for visit in visits] == [[31.0], [10.0], [21.0], [10.0, 11.0]]
 
 
 def test_only_texts_of_the_same_length_are_aligned_together(room: Room) -> None:
@@ -215,7 +215,7 @@ def test_only_texts_of_the_same_length_are_aligned_together(room: Room) -> None:
     with room.busy():
         visits = [room.visit(lambda m, t=text: m.align(encoded, (9,), [t], 100)) for text in ([1, 2], [3], [4, 5])]
         room.until_waiting(3)
-    assert [visit.result(GUARD)[0] for visit in visits] == [
+    assert [visit.result(PATIENCE)[0] for visit in visits] == [
         (5.0, [1, 2], 100, [9]), (5.0, [3], 100, [9]), (5.0, [4, 5], 100, [9]),
     ]  # fmt: skip
     assert sorted(room.whisper.batches) == [("align", 1), ("align", 2)]
@@ -226,10 +226,10 @@ def test_only_the_guilty_hears_of_an_error(room: Room) -> None:
     with room.busy():
         visits = [room.visit(lambda m, p=prompt: m.generate(encoded, [[p]])) for prompt in (1, 0, 2)]
         room.until_waiting(3)
-    assert visits[0].result(GUARD) == [(5.0, 1)]
-    assert visits[2].result(GUARD) == [(5.0, 2)]
+    assert visits[0].result(PATIENCE) == [(5.0, 1)]
+    assert visits[2].result(PATIENCE) == [(5.0, 2)]
     with pytest.raises(ValueError, match="cannot be"):
-        visits[1].result(GUARD)
+        visits[1].result(PATIENCE)
 
 
 def test_a_batch_for_which_there_is_no_memory_is_halved_once(room: Room) -> None:
@@ -238,7 +238,7 @@ def test_a_batch_for_which_there_is_no_memory_is_halved_once(room: Room) -> None
         visits = [room.visit(lambda m, n=number: m.encode(window(n))) for number in range(8)]
         room.until_waiting(8)
     for visit in visits:
-        visit.result(GUARD)
+        visit.result(PATIENCE)
     assert room.whisper.batches == [("encode", 8), ("encode", 4), ("encode", 4)]
 
 
@@ -262,10 +262,10 @@ def test_what_has_no_room_by_itself_is_refused(room: Room, want: Exception) -> N
     room.whisper.memory = 0
     room.whisper.want = want
     with pytest.raises(OutOfMemory) as refused:
-        room.visit(lambda model: model.encode(window(1))).result(GUARD)
+        room.visit(lambda model: model.encode(window(1))).result(PATIENCE)
     assert (refused.value.status, refused.value.code) == (503, "out_of_memory")
     room.whisper.memory = 1
-    room.visit(lambda model: model.encode(window(1))).result(GUARD)
+    room.visit(lambda model: model.encode(window(1))).result(PATIENCE)
 
 
 @pytest.mark.parametrize("memory", [0, 100])
@@ -309,8 +309,8 @@ def test_who_leaves_the_queue_is_not_computed(room: Room) -> None:
         room.until_waiting(2)
         leaver.leave()
         with pytest.raises(Gone):
-            leaving.result(GUARD)
-    staying.result(GUARD)
+            leaving.result(PATIENCE)
+    staying.result(PATIENCE)
     assert room.whisper.batches == [("encode", 1)]
 
 
@@ -319,7 +319,7 @@ def test_on_a_cpu_windows_are_encoded_one_by_one_and_written_about_together(room
     with room.busy():
         visits = [room.visit(listening(number)) for number in range(3)]
         room.until_waiting(3)
-    assert [visit.result(GUARD) for visit in visits] == [(float(number), number) for number in range(3)]
+    assert [visit.result(PATIENCE) for visit in visits] == [(float(number), number) for number in range(3)]
     assert room.whisper.batches == [("encode", 1)] * 3 + [("generate", 3)]
 
 
@@ -344,8 +344,8 @@ def test_on_a_cpu_who_leaves_is_computed_no_further_than_to_the_next_window(room
         encode = room.whisper.encode
         room.whisper.encode = lambda view: (leaver.leave(), encode(view))[1]  # type: ignore[method-assign]
     with pytest.raises(Gone):
-        leaving.result(GUARD)
-    assert staying.result(GUARD) == (9.0, 9)
+        leaving.result(PATIENCE)
+    assert staying.result(PATIENCE) == (9.0, 9)
     assert room.whisper.batches == [("encode", 1), ("encode", 1), ("generate", 1)]
 
 
@@ -353,12 +353,12 @@ def test_workers_compute_side_by_side(executor: ThreadPoolExecutor) -> None:
     room = Room(executor, workers=2, most=1)
     room.whisper.go.clear()
     visits = [room.visit(lambda m, n=number: m.encode(window(n))) for number in range(3)]
-    assert room.whisper.begun.acquire(timeout=GUARD)
-    assert room.whisper.begun.acquire(timeout=GUARD)
+    assert room.whisper.begun.acquire(timeout=PATIENCE)
+    assert room.whisper.begun.acquire(timeout=PATIENCE)
     room.until_waiting(1)
     room.whisper.go.set()
     for visit in visits:
-        visit.result(GUARD)
+        visit.result(PATIENCE)
 
 
 def test_everything_else_is_the_models(room: Room) -> None:
@@ -369,5 +369,5 @@ def test_everything_else_is_the_models(room: Room) -> None:
 
 def test_two_hundred_visits_each_get_their_own(room: Room) -> None:
     visits = [room.visit(listening(number)) for number in range(200)]
-    assert [visit.result(GUARD) for visit in visits] == [(float(number), number) for number in range(200)]
+    assert [visit.result(PATIENCE) for visit in visits] == [(float(number), number) for number in range(200)]
     assert room.company.present == 0

@@ -20,11 +20,10 @@ from engines.transcription.errors import BadAudio, ModelUnavailable, OutOfMemory
 from engines.transcription.model_slot import ModelSlot
 from engines.transcription.tape import Samples
 from engines.transcription.transcript import LanguageGuess, Segment, Transcript
+from tests.fixtures.patience import PATIENCE
 from tests.unit.engines.recordings import encoded, silence, wav
 
 pytestmark = pytest.mark.anyio
-
-PATIENCE_S = 20
 
 
 class Model:
@@ -48,7 +47,7 @@ class Model:
         for number, word in enumerate((" one", " two", " three")):
             if number:
                 self.listening.release()
-                assert self.go.wait(PATIENCE_S)
+                assert self.go.wait(PATIENCE)
                 visit.checkpoint()
             self.said.append(word)
             segments.append(Segment(number, number + 1, word, 0, (), 0.0, 0.0, 1.0, 0.0))
@@ -62,7 +61,7 @@ class Model:
 
     async def until_listening(self, count: int = 1) -> None:
         for _ in range(count):
-            assert await to_thread.run_sync(partial(self.listening.acquire, timeout=PATIENCE_S))
+            assert await to_thread.run_sync(partial(self.listening.acquire, timeout=PATIENCE))
 
 
 class Models:
@@ -138,7 +137,7 @@ async def test_a_thread_that_waits_for_its_turn_is_told_at_once_that_the_client_
         model.visits[0].when_gone = told.set
         group.cancel_scope.cancel()
         with anyio.CancelScope(shield=True):
-            assert await to_thread.run_sync(told.wait, PATIENCE_S)
+            assert await to_thread.run_sync(told.wait, PATIENCE)
         assert model.visits[0].gone
         model.go.set()
 
@@ -201,7 +200,7 @@ async def test_rubbish_is_refused_while_the_model_loads() -> None:
     go = threading.Event()
 
     def load() -> Model:
-        assert go.wait(PATIENCE_S)
+        assert go.wait(PATIENCE)
         return Model()
 
     with pytest.raises(BadAudio):

@@ -20,6 +20,7 @@ from engines.transcription.errors import EngineError, ModelUnavailable
 from engines.transcription.event_stream import EventStream
 from engines.transcription.formats import Wanted
 from engines.transcription.transcript import Segment, Transcript
+from tests.fixtures.patience import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +40,7 @@ class Client:
         await stream({"type": "http"}, self._receive, self._send)
 
     async def until_sent(self, count: int) -> None:
-        with anyio.fail_after(20):
+        with anyio.fail_after(PATIENCE):
             while len(self.sent) < count:
                 self._news = anyio.Event()
                 await self._news.wait()

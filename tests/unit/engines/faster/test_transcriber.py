@@ -24,6 +24,7 @@ from engines.faster.transcriber import LADDER, Transcriber
 from engines.transcription.errors import BadParameter
 from engines.transcription.tape import Samples
 from engines.transcription.transcript import Segment, Transcript
+from tests.fixtures.patience import PATIENCE
 from tests.unit.engines.giving_up import Checkpoint, Enough
 from tests.unit.engines.recordings import AUDIO, MODEL, SAMPLES, silence, spoken
 
@@ -264,7 +265,7 @@ def test_who_shares_a_batch_gets_what_he_would_have_got_alone(
 
     def listen(recording: Samples) -> Transcript:
         visit = Visit(company, checkpoint=lambda: None)
-        start.wait(20)
+        start.wait(PATIENCE)
         return transcriber.listen(recording, options, visit)
 
     with ThreadPoolExecutor(len(recordings)) as executor:

@@ -17,10 +17,10 @@ from engines.faster.settings import FasterSettings
 from engines.models.model_routes import create_model_router
 from engines.models.models import Models
 from engines.transcription import refusals
+from tests.fixtures.patience import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE_S = 20
 HUB_NAME = "Systran/faster-whisper-small"
 
 
@@ -38,7 +38,7 @@ class Loader:
         self.problem: Exception | None = None
 
     def __call__(self, _: str) -> Fake:
-        assert self.go.wait(PATIENCE_S)
+        assert self.go.wait(PATIENCE)
         if self.problem is not None:
             raise self.problem
         return Fake()

@@ -18,10 +18,9 @@ from engines.transcription.errors import (
     ModelNotLoaded,
     ModelUnavailable,
 )
+from tests.fixtures.patience import PATIENCE
 
 pytestmark = pytest.mark.anyio
-
-PATIENCE_S = 20
 
 
 class Fake:
@@ -54,7 +53,7 @@ class Slow:
         self.go = threading.Event()
 
     def __call__(self, folder: str) -> Fake:
-        assert not folder.endswith("small") or self.go.wait(PATIENCE_S)
+        assert not folder.endswith("small") or self.go.wait(PATIENCE)
         return Fake(folder)
 
 

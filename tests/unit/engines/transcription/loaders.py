@@ -9,8 +9,7 @@ from collections.abc import Callable
 import anyio
 
 from engines.transcription.model_slot import ModelSlot
-
-PATIENCE_S = 20
+from tests.fixtures.patience import PATIENCE
 
 
 class Loader:
@@ -23,7 +22,7 @@ class Loader:
 
     def __call__(self) -> str:
         self.calls += 1
-        assert self.go.wait(PATIENCE_S)
+        assert self.go.wait(PATIENCE)
         if self.problem is not None:
             raise self.problem
         return "model"
@@ -61,7 +60,7 @@ class Closer:
         self.go.set()
 
     def __call__(self, model: str) -> None:
-        assert self.go.wait(PATIENCE_S)
+        assert self.go.wait(PATIENCE)
         self.closed.append(model)
 
 
@@ -80,6 +79,6 @@ async def until_waiting(slot: ModelSlot[str], work: Callable[[str], str]) -> asy
 
 async def until(condition: Callable[[], bool]) -> None:
     """For what a thread brings about without telling anybody."""
-    with anyio.fail_after(PATIENCE_S):
+    with anyio.fail_after(PATIENCE):
         while not condition():  # noqa: ASYNC110  see above
             await anyio.sleep(0.001)

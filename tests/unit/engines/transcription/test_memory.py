@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from engines.transcription import memory
+from tests.fixtures.patience import PATIENCE
 
 SCATTERED = """
 import threading
@@ -41,7 +42,9 @@ def test_resident_memory_is_that_of_the_system() -> None:
 
 
 def test_freed_memory_of_other_threads_is_given_back() -> None:
-    done = subprocess.run([sys.executable, "-c", SCATTERED], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", SCATTERED], capture_output=True, text=True, check=True, timeout=PATIENCE
+    )
     before, after = map(int, done.stdout.split())
     assert after <= before
     assert after < 60_000_000, "two hundred megabytes were freed"

@@ -13,7 +13,8 @@ from anyio import from_thread, to_thread
 
 from engines.transcription.errors import ModelUnavailable
 from engines.transcription.model_slot import ModelSlot, SlotState
-from tests.unit.engines.transcription.loaders import PATIENCE_S, Loader, Timers, name, until_waiting
+from tests.fixtures.patience import PATIENCE
+from tests.unit.engines.transcription.loaders import Loader, Timers, name, until_waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -96,7 +97,7 @@ async def test_the_event_loop_stays_free_while_the_model_works(loader: Loader) -
     heard = threading.Event()
 
     def until_heard(_: str) -> bool:
-        return heard.wait(PATIENCE_S)
+        return heard.wait(PATIENCE)
 
     task = await until_waiting(ModelSlot(loader), until_heard)
     heard.set()
@@ -111,13 +112,13 @@ async def test_cancelled_work_ends_at_its_next_look_and_only_then_is_the_place_f
 
     def work(_: str) -> None:
         working.set()
-        assert look.wait(PATIENCE_S)
+        assert look.wait(PATIENCE)
         from_thread.check_cancelled()
         looked_in_vain.append(True)
 
     async with anyio.create_task_group() as group:
         group.start_soon(slot.run, work)
-        assert await to_thread.run_sync(working.wait, PATIENCE_S)
+        assert await to_thread.run_sync(working.wait, PATIENCE)
         successor = await until_waiting(slot, name)
         assert repr(slot) == "<ModelSlot model ready users=2>"
         group.cancel_scope.cancel()
@@ -131,7 +132,7 @@ async def test_who_is_cancelled_in_the_queue_never_works(loader: Loader) -> None
     slot = ModelSlot(loader)
     finish = threading.Event()
     worked = []
-    first = await until_waiting(slot, lambda _: str(finish.wait(PATIENCE_S)))
+    first = await until_waiting(slot, lambda _: str(finish.wait(PATIENCE)))
     second = await until_waiting(slot, lambda _: str(worked.append("second")))
     second.cancel()
     finish.set()

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from engines.transcription.quiet import Quiet
+from tests.fixtures.patience import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +22,7 @@ async def test_memory_goes_back_once_when_the_last_has_been_gone_for_a_while() -
         with quiet.busy(), quiet.busy():
             await asyncio.sleep(0)
     left = loop.time()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await acted.wait()
     assert len(times) == 1
     assert times[0] >= left + 0.04

@@ -23,6 +23,7 @@ from engines.transcription.request_ids import request_id
 from engines.transcription.request_log import of_request
 from engines.transcription.service import create_service
 from engines.transcription.settings import ServiceSettings
+from tests.fixtures.patience import PATIENCE
 
 pytestmark = pytest.mark.anyio
 LINE = re.compile(r"request\.(\w+) method=(\S+) path=(\S+) status=(\d+) after=\d+\.\d{3}s(.*)")
@@ -173,5 +174,5 @@ from engines.transcription.service import configure_logs
 configure_logs("info")
 logging.getLogger("engines.x").info("model.ready model=%s", "small")
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert re.fullmatch(r"\S+ INFO model\.ready model=small\n", done.stdout)

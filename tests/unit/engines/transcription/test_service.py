@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from engines.transcription.service import create_service
 from engines.transcription.settings import ServiceSettings
+from tests.fixtures.patience import PATIENCE
 
 
 def service(report: dict[str, str] | None = None, log: list[str] | None = None) -> FastAPI:
@@ -103,6 +104,6 @@ for name in ("engines.any", "faster_whisper", "httpx", "huggingface_hub", "pytho
     logging.getLogger(name).debug("said by %s", name)
     logging.getLogger(name).info("said by %s", name)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert re.sub(r"\S+ (\w+) said by", r"\1", done.stdout) == "DEBUG engines.any\nINFO engines.any\n"
     assert done.stderr == ""

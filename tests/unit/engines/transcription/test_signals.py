@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.fixtures.patience import PATIENCE
+
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_process_with_status_0_whatever_its_threads_do(number: int) -> None:
@@ -23,12 +25,12 @@ threading.Event().wait()
         assert process.stdout is not None
         assert process.stdout.readline() == "here\n"
         process.send_signal(number)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 def test_a_stop_is_heard_before_anything_that_takes_time_is_imported() -> None:
     program = (
         "import sys, engines.faster.__main__; print({'fastapi', 'pydantic', 'uvicorn', 'asyncio'} & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert done.stdout == "set()\n"
