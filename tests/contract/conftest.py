@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import gc
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,13 @@ def _no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "LOOK_SECONDS", 10 * PATIENCE)
     monkeypatch.setattr(process_life, "POLL_SECONDS", 10 * PATIENCE)
     monkeypatch.setattr(docker_host, "SILENCE_SECONDS", int(10 * PATIENCE))
+
+
+@pytest.fixture
+def garbage_of_ones_own() -> Iterator[None]:
+    """What a test leaves to the garbage collector must not be found, and reported, in another one."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

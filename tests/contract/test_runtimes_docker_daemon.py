@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -24,14 +23,8 @@ pytestmark = [
     # The SDK does not close the socket of a connection that fails; Python does, and says so.
     pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+    pytest.mark.usefixtures("garbage_of_ones_own"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def garbage_of_ones_own() -> Iterator[None]:
-    """What a test here leaves to the garbage collector must not be found, and reported, in another one."""
-    yield
-    gc.collect()
 
 
 def is_running(seen: Observation) -> bool:

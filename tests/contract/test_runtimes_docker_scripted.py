@@ -22,6 +22,7 @@ pytestmark = [
     # The SDK does not close the socket of a connection that fails; Python does, and says so.
     pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+    pytest.mark.usefixtures("garbage_of_ones_own"),
 ]
 
 MIB = 1024 * 1024

@@ -39,7 +39,7 @@ def test_parties_take_turns_in_the_order_in_which_they_joined() -> None:
 
 @pytest.mark.parametrize("parties", [1, 200_000])
 def test_the_longest_line_is_let_in_within_a_moment(parties: int) -> None:
-    """Its length must not count twice, or this would take ten seconds and more. What other programs take is not counted."""
+    """Its length must not count twice: that would take ten seconds. What other programs take is not counted."""
     line = line_of(*(f"{number % parties}" for number in range(200_000)))
     began = time.process_time()
     assert len(served(line)) == 200_000
