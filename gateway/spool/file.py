@@ -7,8 +7,9 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor
 from typing import TypeVar
+
+from gateway.spool.disk import Disk
 
 _AT_ONCE: int | None = getattr(os, "RWF_NOWAIT", None)
 MOST_PARTS = 512
@@ -28,9 +29,9 @@ class SpoolFile:
     closed: called on the event loop when the disk has its space back.
     """
 
-    def __init__(self, descriptor: int, threads: Executor, closed: Callable[[], None]) -> None:
+    def __init__(self, descriptor: int, disk: Disk, closed: Callable[[], None]) -> None:
         self._descriptor = descriptor
-        self._threads = threads
+        self._disk = disk
         self._closed = closed
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()  # of the two below, which threads share
@@ -39,13 +40,13 @@ class SpoolFile:
 
     async def write(self, parts: list[bytes], at: int) -> None:
         """Write all of it. Raises OSError, after which some of it may be there; and FileClosed."""
-        await self._loop.run_in_executor(self._threads, self._use, _write, parts, at)
+        await self._disk.do(self._use, _write, parts, at)
 
     async def read(self, size: int, at: int) -> bytes:
         """What is there, at most so many bytes. Raises OSError and FileClosed."""
         if (found := self._at_hand(size, at)) is not None:
             return found
-        return await self._loop.run_in_executor(self._threads, self._use, _read, size, at)
+        return await self._disk.do(self._use, _read, size, at)
 
     def _at_hand(self, size: int, at: int) -> bytes | None:
         """Likewise, if the system has it in memory: that needs no thread."""
@@ -64,10 +65,7 @@ class SpoolFile:
             closing, self._closing = self._closing, True
             if closing or self._users:
                 return  # the last user closes it
-        try:
-            self._threads.submit(self._close)  # to free a large file takes its time
-        except RuntimeError:  # there are no threads any more: the gateway ends
-            self._close()
+        self._disk.leave_to_it(self._close)  # to free a large file takes its time
 
     def _use(self, operation: Callable[..., T], *arguments: object) -> T:
         with self._lock:

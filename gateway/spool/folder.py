@@ -8,15 +8,14 @@ import errno
 import os
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 
 import structlog
 
+from gateway.spool.disk import Disk
 from gateway.spool.file import SpoolFile
 
-THREADS = 4
-"""At work on the disk at once, for all requests."""
 COMPLAIN_EVERY = 60.0
 """Seconds between two lines of the log about a disk that cannot be written."""
 ONE_GIVES_UP_PER = 0.6
@@ -25,12 +24,12 @@ PREFIX = "whisper-gateway-body-"
 
 
 class SpoolFolder:
-    """Opens files and owns the threads that work on them."""
+    """Opens files. disk: on which they lie."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.disk = Disk()
         self._complained: float | None = None
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="spool")
         self._gave_up = float("-inf")
 
     def prepare(self) -> None:
@@ -50,13 +49,13 @@ class SpoolFolder:
 
     async def open(self, closed: Callable[[], None]) -> SpoolFile:
         """A new file; see `SpoolFile`. Raises OSError."""
-        opening = self._threads.submit(_unnamed, self.path)
+        opening = self.disk.submit(_unnamed, self.path)
         try:
             descriptor = await asyncio.wrap_future(opening)
         except asyncio.CancelledError:
             opening.add_done_callback(_close_unwanted)
             raise
-        return SpoolFile(descriptor, self._threads, closed)
+        return SpoolFile(descriptor, self.disk, closed)
 
     def could_not_write(self, error: OSError) -> None:
         """Says so in the log, but not for each of the requests that this concerns: the log may be on the same disk."""
@@ -75,7 +74,7 @@ class SpoolFolder:
 
     def close(self) -> None:
         """No more files. Those that are open are closed by their spools."""
-        self._threads.shutdown(wait=False)
+        self.disk.close()
 
 
 def reason_of(error: OSError) -> str:

@@ -32,7 +32,8 @@ SMALL = 4 * 1024
 PATIENCE = 45.0
 """Seconds a full disk is waited for while nobody reads, and any disk by who reads."""
 SLOW = 10.0
-"""Seconds after which a reader goes on without a disk that has not written what it was given."""
+"""Seconds after which a reader goes on without a disk that has not written what it was given, and with it all others
+until the disk has answered somebody."""
 RETRY = 0.25
 """Seconds until a write that failed is tried again."""
 
@@ -170,7 +171,7 @@ class Spool:
         began = loop.time()
         while True:
             try:
-                async with asyncio.timeout(SLOW):
+                async with self._folder.disk.answers_within(SLOW):
                     return await self._written(parts, size)
             except OSError as error:
                 self._folder.could_not_write(error)

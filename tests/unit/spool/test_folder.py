@@ -145,7 +145,7 @@ async def test_a_file_whose_opener_has_gone_is_closed(folder: SpoolFolder, monke
     opening.cancel()
     await asyncio.wait({opening})
     go_on.set()
-    folder._threads.shutdown(wait=True)
+    folder.disk._threads.shutdown(wait=True)
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(opened[0])
 

@@ -240,7 +240,7 @@ async def test_a_spool_that_is_closed_while_its_disk_is_full_gives_back_what_it_
         spool.close()
         await writing
         await until_free(quota)
-        small_folder._threads.shutdown(wait=True)
+        small_folder.disk._threads.shutdown(wait=True)
         await settled()
         assert quota.used == 0
 
@@ -274,6 +274,28 @@ async def test_a_body_passes_by_a_disk_that_hangs(folder: SpoolFolder, hang: Cal
             assert await read_all(spool.reader()) == data
         assert not spool.replayable
     assert [(line["event"], line["reason"]) for line in journal] == [("spool.not_written", "the disk does not answer")]
+
+
+async def test_of_a_disk_that_hangs_one_body_waits_and_the_next_are_passed_by_at_once(
+    folder: SpoolFolder, hang: Callable[[], threading.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, goes_on = body(MIB), hang()
+    for slow in (0.1, 60.0, 60.0):
+        monkeypatch.setattr(spool_module, "SLOW", slow)
+        async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as tasks:
+            spool = Spool(folder, Quota(1 << 30), 1 << 30)
+            tasks.create_task(fill(spool, data))
+            assert await read_all(spool.reader()) == data
+            assert not spool.replayable
+            spool.close()
+    goes_on.set()
+    async with asyncio.timeout(PATIENCE):
+        while folder.disk.hangs:  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0.001)
+    async with spool_in(folder) as spool:
+        await fill(spool, data)
+        assert spool.replayable
+        assert await read_all(spool.reader()) == data
 
 
 async def test_while_nobody_reads_the_writer_waits_for_a_disk_that_hangs(

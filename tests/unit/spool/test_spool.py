@@ -161,7 +161,7 @@ async def test_nothing_is_left_wherever_a_write_is_ended(folder: SpoolFolder, tu
     await asyncio.wait({writing})
     spool.close()
     await until_free(quota)
-    folder._threads.shutdown(wait=True)
+    folder.disk._threads.shutdown(wait=True)
     assert quota.used == 0
     assert open_files(folder.path) == 0
 
