@@ -10,7 +10,12 @@ class Room(Protocol):
 
     It answers by telling the supervisor RoomGranted, and asks for room with RoomWanted, both of them later and never
     from inside one of these calls: the caller is in the middle of a step.
+
+    wait: seconds that the engine will probably have to wait for room, from now on; 0 while it need not ask.
     """
+
+    @property
+    def wait(self) -> float: ...
 
     def ask(self, *, politely: bool) -> None:
         """The engine wants to start. Replaces what it asked before. `politely`: only if nobody has to make room."""
@@ -24,6 +29,8 @@ class Room(Protocol):
 
 class NullRoom:
     """No budget: nobody has to ask."""
+
+    wait = 0.0
 
     def ask(self, *, politely: bool) -> None:
         raise AssertionError(f"an engine asks for room, though there is no budget ({politely=})")

@@ -26,6 +26,7 @@ from gateway.lifecycle.budget import Ask, Budget, Decision, Room, Stay, Tenant
 from gateway.lifecycle.events import Event, RoomGranted, RoomWanted
 from gateway.lifecycle.phases import ASLEEP, FAILED, QUEUED, READY, STOPPING, WAKING, Phase
 from gateway.supervision import room
+from gateway.supervision.learned import Times
 
 LOOK_SECONDS = 1.0
 
@@ -68,10 +69,11 @@ class Seat:
 
     number: its place in the order of asking, None if it does not ask. asked: when it got that. gave_up: when it gave
     up; its place is kept for a while. since: when the engine first became ready after it got room; one that loses
-    contact again and again has no new turn each time. wanted: it was told to make room.
+    contact again and again has no new turn each time. wanted: it was told to make room. waits: how long it had to wait,
+    when it had to.
     """
 
-    __slots__ = ("_steward", "asked", "gave_up", "key", "number", "politely", "since", "wanted")
+    __slots__ = ("_steward", "asked", "gave_up", "key", "number", "politely", "since", "waits", "wanted")
 
     def __init__(self, steward: Steward, key: str) -> None:
         self._steward = steward
@@ -82,6 +84,7 @@ class Seat:
         self.gave_up: float | None = None
         self.since: float | None = None
         self.wanted = False
+        self.waits = Times()
 
     def __repr__(self) -> str:
         return f"<Seat {self.key} number={self.number}>"
@@ -100,6 +103,21 @@ class Seat:
             self.gave_up = self._steward.now
         self._steward.reconsider()
 
+    def granted(self) -> None:
+        """It has got room. What it got at once it has not waited for; and a polite ask stands back for everybody."""
+        waited = self._steward.now - self.asked
+        if waited >= LOOK_SECONDS and not self.politely:
+            self.waits.add(waited)
+        self.number = self.since = None
+
+    @property
+    def wait(self) -> float:
+        """What nine waits in ten have taken, less what this one has already; the others' turn, if there were none."""
+        usual = self._steward.turn if self.waits.p90 is None else self.waits.p90
+        if self.number is not None and self.gave_up is None:
+            return max(0.0, usual - (self._steward.now - self.asked))
+        return usual if self.wanted else 0.0
+
     @property
     def is_kept(self) -> bool:
         """Whether it has given up, and may come again."""
@@ -112,7 +130,10 @@ class Seat:
 
 
 class Steward:
-    """Shares out what the configuration's `budget` has, among those of `engines` that have a seat."""
+    """Shares out what the configuration's `budget` has, among those of `engines` that have a seat.
+
+    turn: seconds that who has got room may stay.
+    """
 
     def __init__(
         self,
@@ -131,7 +152,7 @@ class Steward:
         self._next_turn: float | None = None
         self._due = False
         self._log = structlog.get_logger()
-        self._turn = 0.0
+        self.turn = 0.0
         self._budget = Budget({})
         self._take(settings)
 
@@ -161,7 +182,7 @@ class Steward:
 
     def _take(self, settings: BudgetSettings | None) -> None:
         capacity = {} if settings is None else {"memory": settings.memory, "gpu_memory": settings.gpu_memory}
-        self._turn = 0.0 if settings is None else settings.turn
+        self.turn = 0.0 if settings is None else settings.turn
         self._budget = Budget({name: limit for name, limit in capacity.items() if limit is not None})
 
     # decisions
@@ -222,7 +243,7 @@ class Steward:
         if seat.since is None:
             seat.since = engine.ready_since
         since = self._clock.monotonic() if seat.since is None else seat.since
-        turn_ends = since + max(self._turn, engine.spec.min_awake)
+        turn_ends = since + max(self.turn, engine.spec.min_awake)
         return Tenant(seat.key, needs, stay, engine.serving > 0, turn_ends, since, engine.last_used, engine.warm)
 
     def _follow(self, decision: Decision) -> None:
@@ -238,7 +259,7 @@ class Steward:
                 self._tell(engine, RoomWanted(wanted=False))
         for engine, seat in seated:
             if seat.key in decision.grants and engine.phase is QUEUED:
-                seat.number = seat.since = None
+                seat.granted()
                 self._tell(engine, RoomGranted())
 
     def _want(self, engine: Engine, seat: Seat, wanted_by: str) -> None:

@@ -330,7 +330,7 @@ class Supervisor(Sight):
             begun = self._spells.waking_since
             waking_for = 0.0 if begun is None else self._clock.monotonic() - begun
             awake = self.phase is READY and not self._machine.yielding  # who makes room is woken anew for who waits
-            rest = self.retry_in or 0.0
+            rest = (self.retry_in or 0.0) + self._room.wait
             error.retry_after = self.learned.come_again(rounds, awake=awake, waking_for=waking_for, rest=rest)
         return error
 

@@ -18,6 +18,8 @@ pytestmark = pytest.mark.anyio
 class Ledger:
     """A room that writes down what it is told."""
 
+    wait = 0.0
+
     def __init__(self) -> None:
         self.told: list[str] = []
 
