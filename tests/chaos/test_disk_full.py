@@ -27,7 +27,7 @@ MB = 1024 * 1024
 WAITING = 6
 LARGE, SMALL = 3 * MB, 20_000
 """Two or three of the large ones fit on the disk; a small one needs none of it."""
-PATIENCE = scaled(0.6, 45.0)
+PATIENCE = scaled(0.6, 20.0)
 """What the gateway has with a full disk."""
 
 
@@ -63,7 +63,7 @@ def scene(disk: Path, *options: str) -> Iterator[Scene]:
     with ExitStack() as stack:
         awake, opening = stack.enter_context(Opening()), stack.enter_context(Opening())
         awake.open()
-        engines = {"awake": Engine(awake.port), "asleep": Engine(opening.port)}
+        engines = {"awake": Engine(awake.port), "asleep": Engine(opening.port, start_timeout=f"{10 * PATIENCE}s")}
         yield Scene(disk, stack.enter_context(running_gateway(engines, spool={"dir": str(disk)})), opening)
 
 
