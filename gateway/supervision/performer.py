@@ -39,8 +39,8 @@ class Performer:
     """Start, stop, look and probe for one engine. What comes of it is told to `tell`.
 
     machine: only read. address: where the engine listens, as seen last. running_since: when its program was started.
-    looked: set when the runtime has been inspected once, or could not be. probe: may be replaced. stop_failed: the
-    last one.
+    looked: set when the runtime has been inspected once, or could not be. answered: set as long as the runtime is not
+    silent, by the last look or stop. probe: may be replaced. stop_failed: the last one.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Performer:
         log: Any,
     ) -> None:
         self.looked = asyncio.Event()
+        self.answered = asyncio.Event()
         self.address: Address | None = None
         self.running_since: float | None = None
         self.stop_failed = False
@@ -179,6 +180,7 @@ class Performer:
 
     async def _stop(self, order: int) -> None:
         event: e.Event = e.Stopped()
+        silent = False
         if self._machine.phase is FAILED:
             await log_last_words(self._runtime, self._log)
         try:
@@ -186,11 +188,13 @@ class Performer:
         except RuntimeTrouble as error:
             self._log.warning("engine.stop_failed", reason=error.message)
             event = e.StopFailed(error.message)
+            silent = isinstance(error, RuntimeUnavailable)
         except Exception:
             self._log.exception("engine.stop_broke")
             event = e.StopFailed("failed in a way the gateway did not expect")
         self._performed = order
         self.stop_failed = isinstance(event, e.StopFailed)
+        self._note_answer(silent=silent)
         if self.stop_failed:
             self.look_again()  # ahead of the probe that follows: which run there is to probe, if any, must be seen
         self._tell(event)
@@ -222,11 +226,11 @@ class Performer:
             seen = await self._runtime.inspect()
         except RuntimeTrouble as error:
             self._log.warning("engine.not_inspected", reason=error.message, again_in=LOOK_PAUSE)
-            self._look_later()
+            self._look_later(silent=isinstance(error, RuntimeUnavailable))
             return
         except Exception:
             self._log.exception("engine.inspect_broke")
-            self._look_later()
+            self._look_later(silent=False)
             return
         if ordered != self._ordered:
             self.look_again()
@@ -239,7 +243,14 @@ class Performer:
                 await self._seen_stopped(seen)
             case _:
                 assert_never(seen)
+        self._note_answer(silent=False)
         self.looked.set()
+
+    def _note_answer(self, *, silent: bool) -> None:
+        if silent:
+            self.answered.clear()
+        else:
+            self.answered.set()
 
     async def _seen_stopped(self, seen: NotRunning) -> None:
         died = self._machine.instance is not None and seen.exit_code not in (0, None)
@@ -247,7 +258,8 @@ class Performer:
         if died and (self._machine.phase is not FAILED or self._machine.at_rest):  # else the stop to come logs them
             await log_last_words(self._runtime, self._log)
 
-    def _look_later(self) -> None:
+    def _look_later(self, *, silent: bool) -> None:
+        self._note_answer(silent=silent)
         self.looked.set()
         if self._next_look is not None:
             self._next_look.cancel()

@@ -226,14 +226,21 @@ class Supervisor(Sight):
             held.pass_on()
 
     async def wind_up(self) -> None:
-        """Serve whom it has, and put the engine to sleep when the last of them has left. After that, admit nobody."""
+        """Serve whom it has, and put the engine to sleep when the last of them has left. After that, admit nobody.
+
+        While the runtime does not answer, the engine may run: somebody has to be there when it is seen.
+        """
         await self.looked.wait()
         if self._machine.warm:
             self.tell(e.WarmthChanged(warm=False))
         self.reconfigure(self.spec.model_copy(update={"idle_after": 0.0, "min_awake": 0.0}), budgeted=self._budgeted)
         self._departures = asyncio.Event()
-        while self.serving or self.waiting or not self.at_rest:
-            if self.phase is FAILED and self.waiting:  # who was in service when it crashed is held until it has rested
+        answered = self._performer.answered
+        while self.serving or self.waiting or not self.at_rest or not answered.is_set():
+            if self.at_rest and not self.serving and not self.waiting:
+                self.tell(e.SleepAsked(force=True))  # nobody is there: takes back what it would still be woken for
+                await answered.wait()
+            elif self.phase is FAILED and self.waiting:  # who was served when it crashed is held until it has rested
                 await self.wait_for(*(phase for phase in Phase if phase is not FAILED))
             elif self.at_rest:  # it has died: whom it served find out now, and some come in again
                 await self._departures.wait()

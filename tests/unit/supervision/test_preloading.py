@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from gateway.errors import StartRefused
@@ -68,17 +70,21 @@ async def test_an_engine_that_cannot_be_started_is_preloaded_once() -> None:
 async def test_a_supervisor_that_has_wound_up_preloads_nothing_any_more() -> None:
     stage = Stage()
     stage.runtime.available = False
-    async with supervised(stage):
+    async with supervised(stage), asyncio.TaskGroup() as group:
         await stage.engine.looked.wait()
         stage.engine.tell(WakeAsked(politely=True))
         await calm()
         stage.clock.advance(60)
         await stage.reaches(FAILED)
         await until(lambda: stage.engine.retry_in is not None)
-        await stage.engine.wind_up()
+        ending = group.create_task(stage.engine.wind_up())
+        await calm()
+        stage.runtime.available = True
+        stage.runtime.hint()
+        await until(ending.done)
         stage.clock.advance(60)
         await calm()
-        assert stage.phase is ASLEEP
+        assert (stage.phase, stage.runtime.starts) == (ASLEEP, 0)
 
 
 async def test_nor_does_it_ask_for_room() -> None:
