@@ -108,7 +108,7 @@ class Engine:
 
     def _place_is_free(self, event: e.RequestLeft) -> Commands:
         if event.served:
-            self.failures.count = 0  # it works
+            self.failures.works()
         if self._seats.most is not inf and self.waiting and not self.yielding:
             return self._seats.fill()
         if self.yielding:
@@ -226,7 +226,7 @@ class Engine:
         if self.phase is FAILED:
             return self._rest()
         if self._was_ready:
-            self.failures.count = 0
+            self.failures.works()
         return self._ends()
 
     def stop_failed(self, _: e.StopFailed) -> Commands:
@@ -258,7 +258,8 @@ class Engine:
 
     def _counts(self, event: e.SeenStopped) -> bool:
         """Whether this end counts as a failure. One that would only be followed by the next start, and end, does."""
-        return event.crashed or (self.warm and not event.steady and not self._urgent)
+        too_often = event.meant and not event.crashed and self.failures.ended_well(steady=event.steady)
+        return event.crashed or too_often or (self.warm and not event.steady and not self._urgent)
 
     def _crashed(self, event: e.SeenStopped) -> Commands:
         """The first time it is started again at once for who waits. An engine that does so again and again rests.

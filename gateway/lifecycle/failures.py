@@ -7,6 +7,9 @@ from gateway.lifecycle import reasons
 
 LONGEST_REST = 60.0
 
+TOLERATED = 3
+"""So often in a row may an engine end in good order, soon after it was ready: people stop engines, Docker restarts."""
+
 
 def rest_after(failures: int) -> float:
     """Seconds of rest after this many failures in a row: 1, 2, 4, … and at most a minute."""
@@ -17,16 +20,22 @@ class Failures:
     """How often in a row an engine has failed, and why.
 
     A start that fails counts, and so does a crash; being ready is no success yet, but serving somebody is, and
-    so is an end in good order. reason: of the last failure, for operators; None while the engine is ready.
+    so is an end in good order that we ordered. One that nobody here has ordered does not count at first.
+    reason: of the last failure, for operators; None while the engine is ready.
     """
 
-    __slots__ = ("_name", "_public", "count", "reason")
+    __slots__ = ("_ended_well", "_name", "_public", "count", "reason")
 
     def __init__(self, name: str) -> None:
         self.count = 0
         self.reason: str | None = None
         self._name = name
         self._public = ""
+        self._ended_well = 0  # how often in a row, soon after it was ready
+
+    def works(self) -> None:
+        """What was before does not count any more."""
+        self.count = self._ended_well = 0
 
     def add(self, reason: str, public: str) -> None:
         self.count += 1
@@ -40,8 +49,13 @@ class Failures:
     def crashed(self, reason: str, *, steady: bool) -> None:
         """It had been ready; `steady` if for so long that what was before does not count."""
         if steady:
-            self.count = 0
+            self.works()
         self.add(reason, reason)
+
+    def ended_well(self, *, steady: bool) -> bool:
+        """It had been ready, and has ended in good order by other hands than ours. Whether that is too often by now."""
+        self._ended_well = 0 if steady else self._ended_well + 1
+        return self._ended_well > TOLERATED
 
     @property
     def rest(self) -> float:

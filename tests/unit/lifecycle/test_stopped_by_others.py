@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from gateway.lifecycle.commands import Admit, StartEngine, StopEngine
-from gateway.lifecycle.events import BecameReady, SeenRunning, SeenStopped, SleepAsked, Started, StartFailed
-from tests.unit.lifecycle.story import Alarm, Begin, Probe, Refused, adopting, out_of_reach, probing, starting
+from gateway.lifecycle.events import (
+    BecameReady,
+    RequestLeft,
+    SeenRunning,
+    SeenStopped,
+    SleepAsked,
+    Started,
+    StartFailed,
+    Stopped,
+)
+from gateway.lifecycle.failures import TOLERATED
+from tests.unit.lifecycle.story import (
+    Alarm,
+    Begin,
+    Probe,
+    Refused,
+    Story,
+    adopting,
+    asleep,
+    out_of_reach,
+    probing,
+    starting,
+)
 
 ENDED = SeenStopped("exited with code 143", meant=True, steady=False)
 ENDED_AT_ONCE = StartFailed("exited with code 0 right after its start", "exited with code 0", meant=True)
@@ -104,3 +127,76 @@ def test_an_adopted_engine_that_ends_has_not_had_a_start_of_ours_yet(begin: Begi
     assert engine.tell(ENDED) == [StartEngine(), Alarm(60)]
     engine.tell(Started("run-2"))
     assert engine.tell(ENDED) == [StartEngine()]
+
+
+# Soon after it was ready
+
+
+def ends_soon(engine: Story, end: SeenStopped = ENDED) -> list[object]:
+    """A request, which is not answered, wakes it; it becomes ready and ends."""
+    engine.arrives(1)
+    engine.tell(Started("run"))
+    engine.answers()
+    engine.tell(RequestLeft(1, served=False))
+    return engine.tell(end)
+
+
+def flapping_well(times: int) -> Story:
+    engine = asleep()
+    for _ in range(times):
+        assert ends_soon(engine) == []
+        assert engine.phase == "ASLEEP"
+    return engine
+
+
+def test_people_may_stop_it_now_and_then() -> None:
+    assert flapping_well(TOLERATED).machine.failures.count == 0
+
+
+def test_an_engine_that_does_so_again_and_again_has_failed_and_rests_longer_and_longer() -> None:
+    engine = flapping_well(TOLERATED + 1)
+    assert engine.machine.failures.count == 1, "as the first crash: it is started again at once for who waits"
+    rests = []
+    for _ in range(4):
+        rests += ends_soon(engine)
+        assert engine.phase == "FAILED"
+        engine.rings()
+    assert rests == [Alarm(2), Alarm(4), Alarm(8), Alarm(16)]
+    assert engine.machine.failures.reason == "exited with code 143"
+
+
+def serves(engine: Story) -> None:
+    engine.arrives(1)
+    engine.tell(Started("run"))
+    engine.answers()
+    engine.leaves(1)
+    engine.tell(SeenStopped("exited with code 0", meant=True, steady=False))
+
+
+def is_steady(engine: Story) -> None:
+    ends_soon(engine, SeenStopped("exited with code 0", meant=True))
+
+
+def is_put_to_sleep(engine: Story) -> None:
+    engine.arrives(1)
+    engine.tell(Started("run"))
+    engine.answers()
+    engine.tell(RequestLeft(1, served=False))
+    engine.rings()
+    engine.tell(Stopped())
+
+
+@pytest.mark.parametrize("works", [serves, is_steady, is_put_to_sleep])
+def test_what_shows_that_it_works_sets_that_back(works: Callable[[Story], None]) -> None:
+    engine = flapping_well(TOLERATED)
+    works(engine)
+    for _ in range(TOLERATED - 1):
+        ends_soon(engine)
+    assert (engine.phase, engine.machine.failures.count) == ("ASLEEP", 0)
+
+
+def test_nobody_can_tell_what_a_paused_engine_did() -> None:
+    engine = asleep()
+    for _ in range(3 * TOLERATED):
+        ends_soon(engine, SeenStopped("is paused", steady=False))
+    assert engine.machine.failures.count == 0

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from gateway.errors import EngineCoolingDown, EngineStartFailed, EngineStartTimeout, RuntimeUnavailable
 from gateway.lifecycle.events import SleepAsked, WakeAsked
+from gateway.lifecycle.failures import TOLERATED
 from gateway.lifecycle.phases import ASLEEP, FAILED, READY, WAKING
 from gateway.supervision.admission import Lease, Visit
 from gateway.supervision.spells import STEADY_SECONDS
@@ -100,6 +101,23 @@ async def test_a_program_that_was_asked_to_end_has_not_crashed(exit_code: int) -
         for _ in range(3):
             await crash(stage, exit_code)
             assert (stage.phase, stage.engine.failures) == (ASLEEP, 0)
+
+
+@pytest.mark.parametrize("exit_code", [0, 130, 143])
+async def test_a_program_that_ends_well_again_and_again_rests_longer_and_longer(exit_code: int) -> None:
+    async with staged() as stage:
+        for _ in range(TOLERATED + 1):
+            await crash(stage, exit_code)
+            assert stage.phase is ASLEEP
+        rests = []
+        for _ in range(3):
+            await crash(stage, exit_code)
+            assert stage.phase is FAILED
+            rests.append(stage.engine.retry_in)
+        assert rests == [2, 4, 8]
+        stage.clock.advance(8)
+        await stage.is_ready()
+        assert stage.engine.failures == 0
 
 
 async def test_engines_that_failed_together_do_not_come_back_together() -> None:
