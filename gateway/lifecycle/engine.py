@@ -2,67 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import inf
 
-from gateway.errors import GatewayError, RuntimeUnavailable
+from gateway.errors import RuntimeUnavailable
 from gateway.lifecycle import events as e
 from gateway.lifecycle import reasons
 from gateway.lifecycle.commands import (
     Admit,
     AlarmKind,
     AskRoom,
-    Command,
     GiveUpRoom,
-    ProbeEngine,
     Refuse,
-    SetAlarm,
-    StartEngine,
-    StopEngine,
 )
-from gateway.lifecycle.failures import Failures
-from gateway.lifecycle.phases import ASLEEP, FAILED, QUEUED, READY, STOPPING, WAKING, Phase
-from gateway.lifecycle.policy import Policy
-from gateway.lifecycle.seats import Seats
-
-Commands = list[Command]
+from gateway.lifecycle.phases import ASLEEP, FAILED, QUEUED, READY, WAKING
+from gateway.lifecycle.steps import Commands, Steps
 
 
-class Engine:
-    """The state of one engine, and a method for each event; `EngineMachine` sees to it that only legal ones come.
+class Engine(Steps):
+    """A method for each event; `EngineMachine` sees to it that only legal ones come."""
 
-    phase: where it stands. waiting: tickets that wait. serving: those that hold a lease; quiet: the same, of requests
-    that do not keep it awake. instance: the run of the program that we know of. warm: it shall be awake though nobody
-    needs it. yielding: it makes room for others, and admits nobody. failures: in a row.
-    """
-
-    __slots__ = (
-        "_alarm", "_asked_politely", "_attempt", "_clearing", "_due", "_ours", "_preload_wanted",
-        "_seats", "_second_start", "_silent", "_wake_wanted", "_was_ready",
-        "failures", "instance", "name", "phase", "policy", "quiet", "serving", "waiting", "warm", "yielding",
-    )  # fmt: skip
-
-    def __init__(self, name: str, policy: Policy) -> None:
-        self.name = name
-        self.policy = policy
-        self.phase = ASLEEP
-        self._seats = Seats(policy)
-        self.waiting, self.serving, self.quiet = self._seats.waiting, self._seats.serving, self._seats.quiet
-        self.instance: str | None = None
-        self.warm = False
-        self.yielding = False
-        self.failures = Failures(name)
-        self._silent: str | None = None  # why our start command cannot even be given
-        self._alarm = 0  # token of the alarm that counts
-        self._attempt = 0  # number of the probe that counts
-        self._ours = False  # this wake is our own start, not an adoption
-        self._second_start = False  # of this wake
-        self._was_ready = False  # this run has been
-        self._due = False  # the idle time is over, and only quiet ones are still served
-        self._clearing = False  # FAILED, and the stop that clears away the remains has not returned
-        self._wake_wanted = False  # an operator asked for a wake that may need a start, but not yet
-        self._preload_wanted = False  # the same, politely
-        self._asked_politely = False  # the room that a QUEUED engine waits for
+    __slots__ = ()
 
     # Requests
 
@@ -203,10 +162,6 @@ class Engine:
         self._asked_politely = politely
         return [AskRoom(politely)]
 
-    @property
-    def _urgent(self) -> bool:
-        return bool(self.waiting) or self._wake_wanted
-
     # Outcomes of our own commands
 
     def started(self, event: e.Started) -> Commands:
@@ -303,97 +258,3 @@ class Engine:
             return commands
         late = f"was not ready after {seconds:g} s"
         return self._fail(late, late, lambda: self.failures.start_late(seconds))
-
-    # Steps that several events share
-
-    def _start(self) -> Commands:
-        if not self.policy.budgeted:
-            return self._begin()
-        self._ends_run(QUEUED)
-        self._asked_politely = not self._urgent
-        return [AskRoom(self._asked_politely)]
-
-    def _begin(self) -> Commands:
-        self._ends_run(WAKING)
-        self.instance = self._silent = None
-        self._ours = True
-        self._second_start = False
-        self._attempt += 1  # a probe of an earlier run may still be answered
-        self._wake_wanted = False
-        return [StartEngine(), self._set_alarm(self.policy.start_timeout, AlarmKind.START)]
-
-    def _ends_while_starting(self, reason: str, public: str, *, meant: bool) -> Commands:
-        """Somebody has stopped it perhaps, or Docker was restarted: it is started once more, in the time of one."""
-        if meant and not self._second_start:
-            self._second_start = True
-            self.instance = self._silent = None
-            self._attempt += 1
-            return [StartEngine()]
-        return self._fail(reason, public, lambda: self.failures.start_failed(public))
-
-    def _adopt(self) -> Commands:
-        """Somebody else's start, or one we lost sight of: only find out whether it answers.
-
-        After a stop that failed even the run may be unknown; it is probed when it has been seen.
-        """
-        self.phase = WAKING
-        self._ours = False
-        self._silent = None
-        probe = [] if self.instance is None else [self._probe()]
-        return [*probe, self._set_alarm(self.policy.start_timeout, AlarmKind.START)]
-
-    def _stop(self) -> Commands:
-        self.phase = STOPPING
-        self._alarm += 1
-        self._due = self.yielding = False
-        return [StopEngine()]
-
-    def _ends(self) -> Commands:
-        """It does not run, and is started again if anybody wants it."""
-        self._ends_run(ASLEEP)
-        return self._start() if self._urgent or self.warm or self._preload_wanted else []
-
-    def _ends_run(self, phase: Phase) -> None:
-        self.phase = phase
-        self._alarm += 1
-        self._was_ready = self._due = self.yielding = False
-
-    def _fail(self, reason: str, public: str, error: Callable[[], GatewayError]) -> Commands:
-        commands = self._ends_in_failure(error)
-        self.failures.add(reason, public)
-        return commands
-
-    def _ends_in_failure(self, error: Callable[[], GatewayError]) -> Commands:
-        refusals = self._seats.refuse_waiting(error)
-        self._ends_run(FAILED)
-        self._wake_wanted = False
-        self._preload_wanted &= self._silent is not None  # if the runtime never heard of it, it is still to come
-        self._clearing = True
-        return [*refusals, StopEngine()]
-
-    def _rest(self) -> Commands:
-        self._clearing = False
-        if self._wake_wanted:
-            return self._start()
-        return [self._set_alarm(self.failures.rest, AlarmKind.REST)]
-
-    def _probe(self) -> Command:
-        self._attempt += 1
-        return ProbeEngine(self._attempt)
-
-    def _set_alarm(self, seconds: float, why: AlarmKind) -> Command:
-        self._alarm += 1
-        return SetAlarm(self._alarm, seconds, why)
-
-    def _idle_alarm(self) -> Commands:
-        if self.phase is not READY or self.serving or self.warm or self.policy.idle_after is None:
-            return []
-        return [self._set_alarm(self.policy.idle_after, AlarmKind.IDLE)]
-
-    def _idle_anew(self) -> Commands:
-        """What there was of an idle time does not count any more."""
-        if self.serving:
-            return []
-        self._alarm += 1
-        self._due = False
-        return self._idle_alarm()

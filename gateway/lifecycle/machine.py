@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from gateway.errors import IllegalEvent
 from gateway.lifecycle import events as e
-from gateway.lifecycle.engine import Commands, Engine
+from gateway.lifecycle.engine import Engine
 from gateway.lifecycle.phases import NEXT, READY, WAKING, Phase
 from gateway.lifecycle.policy import Policy
+from gateway.lifecycle.steps import Commands
 
 NUMBERED = frozenset({e.AlarmRang, e.BecameReady, e.LostContact})
 """Events that belong to one alarm, probe or run, and are ignored when that is no longer the newest."""

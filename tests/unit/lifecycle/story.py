@@ -10,7 +10,6 @@ import pytest
 
 from gateway.errors import GatewayError
 from gateway.lifecycle.commands import Command, ProbeEngine, Refuse, SetAlarm
-from gateway.lifecycle.engine import Engine
 from gateway.lifecycle.events import (
     AlarmRang,
     BecameReady,
@@ -31,6 +30,7 @@ from gateway.lifecycle.failures import Failures
 from gateway.lifecycle.line import Line
 from gateway.lifecycle.machine import EngineMachine
 from gateway.lifecycle.policy import Policy
+from gateway.lifecycle.steps import Steps
 
 IDLE_AFTER, START_TIMEOUT = 900, 60
 
@@ -123,7 +123,7 @@ class Story:
 
 def state(machine: EngineMachine) -> dict[str, Any]:
     """Everything that a machine remembers."""
-    return {name: remembered(getattr(machine, name)) for name in Engine.__slots__ if name != "_seats"}
+    return {name: remembered(getattr(machine, name)) for name in Steps.__slots__ if name != "_seats"}
 
 
 def remembered(value: Any) -> Any:
