@@ -1,7 +1,7 @@
 """What starts, stops, looks at and watches one engine.
 
 One object stands for one engine and can touch nothing but what the configuration names for it. A supervisor calls
-`start`, `stop` and `inspect` one at a time; `watch` and `usage` run beside them.
+`start`, `stop` and `inspect` one at a time; `watch`, `answers` and `usage` run beside them.
 """
 
 from __future__ import annotations
@@ -112,6 +112,13 @@ class Runtime(Protocol):
 
         Yields once at the beginning, and after every gap in the source of events: what was missed is found by looking.
         Never ends by itself and never raises for a runtime that does not answer; it waits and tries again.
+        """
+        ...
+
+    async def answers(self) -> None:
+        """Return as soon as whoever runs the engine says anything at all. May be called beside the others.
+
+        Raises RuntimeUnavailable, or waits, while nobody answers.
         """
         ...
 

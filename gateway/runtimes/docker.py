@@ -116,6 +116,9 @@ class DockerRuntime:
         self._host.follow_events()
         return self._hints.listen()
 
+    async def answers(self) -> None:
+        await self._host.answers()
+
     async def usage(self) -> Usage | None:
         try:
             return await self._host.call(partial(self._usage_now, stack=await self._stack()))

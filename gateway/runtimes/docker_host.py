@@ -95,6 +95,10 @@ class DockerHost:
         """
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._perform, action)
 
+    async def answers(self) -> None:
+        """Return when Docker answers, however busy it is with what it was asked before. Raises RuntimeUnavailable."""
+        await asyncio.get_running_loop().run_in_executor(self._threads, self._ask_whether_there)
+
     def _perform(self, action: Callable[[APIClient], T]) -> T:
         from gateway.runtimes.docker_errors import FOREIGN, translated  # noqa: PLC0415 - imports the SDK
 

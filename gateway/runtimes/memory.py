@@ -85,6 +85,9 @@ class MemoryRuntime:
     def watch(self) -> AsyncIterator[None]:
         return self._hints.listen()
 
+    async def answers(self) -> None:
+        self._called("answers")
+
     async def usage(self) -> Usage | None:
         self._called("usage")
         return Usage(self.memory) if self.running and self.memory is not None else None

@@ -85,6 +85,9 @@ class ProcessRuntime:
             self._current()  # so that the end of an adopted process is noticed
         return self._hints.listen(every=LOOK_SECONDS)
 
+    async def answers(self) -> None:
+        """It is this very process."""
+
     async def usage(self) -> Usage | None:
         """Of its whole group: workers count."""
         if (life := self._current()) is None:

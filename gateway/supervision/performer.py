@@ -27,6 +27,9 @@ WATCH_PAUSE = 1.0
 LOOK_PAUSE = 10.0
 """Seconds until a look that failed is repeated: no event tells of what has been true all the time."""
 
+SILENT_AFTER = 1.0
+"""Seconds that a runtime may take to say anything at all, when it is asked whether it is there."""
+
 Order = StartEngine | StopEngine | ProbeEngine
 
 
@@ -71,7 +74,8 @@ class Performer:
         self._todo: asyncio.Queue[tuple[int, Order | Look]] = asyncio.Queue()
         self._ordered = 0
         self._performed = 0
-        self._silent = False  # the runtime, about the start that is under way
+        self._silent = False  # the runtime, about the newest order
+        self._tasks: asyncio.TaskGroup | None = None
         self._look_queued = False
         self._next_look: Timer | None = None
         self._starting: asyncio.Task[Running | RuntimeTrouble] | None = None
@@ -89,6 +93,7 @@ class Performer:
         if not isinstance(command, ProbeEngine):
             self.give_up_probe()
             self._ordered += 1
+            self._silent = False
         self._todo.put_nowait((self._ordered, command))
 
     def look_again(self) -> None:
@@ -102,6 +107,30 @@ class Performer:
             self._probing.cancel()
             self._probing = None
 
+    def ask_first(self, then: Callable[[], None]) -> None:
+        """Find out whether the runtime answers at all, and tell of it if it does not; then do this."""
+        if self._tasks is None:
+            then()
+        else:
+            self._tasks.create_task(self._ask_first(then))
+
+    async def _ask_first(self, then: Callable[[], None]) -> None:
+        ordered = self._ordered
+        try:
+            async with asyncio.timeout(SILENT_AFTER):
+                await self._runtime.answers()
+        except (TimeoutError, RuntimeUnavailable) as silence:
+            if ordered == self._ordered and not self.up_to_date:
+                self._note_silence(getattr(silence, "message", "is run by a runtime that does not answer"))
+        except RuntimeTrouble:
+            pass  # that is an answer
+        except Exception:
+            self._log.exception("engine.inspect_broke")
+        try:
+            then()
+        except Exception:
+            self._log.exception("engine.supervision_broke", doing="ask_first")
+
     async def done(self) -> None:
         """Return when nothing is left to do."""
         await self._todo.join()
@@ -109,6 +138,7 @@ class Performer:
     async def run(self) -> None:
         """Perform orders, for ever. Cancel to end; the engine is left as it is."""
         async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
             tasks.create_task(self._watch())
             while True:
                 order, item = await self._todo.get()
@@ -137,7 +167,6 @@ class Performer:
         if order != self._ordered:
             self._performed = order  # a stop was ordered before we came to it
             return
-        self._silent = False
         self._starting = tasks.create_task(self._try_start(order))
         await asyncio.wait({self._starting})
         starting, self._starting = self._starting, None

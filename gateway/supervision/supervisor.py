@@ -91,7 +91,7 @@ class Supervisor(Sight):
         self._waiters: dict[int, Waiter] = {}
         self._served_since: dict[int, float] = {}  # kept only if the engine serves not everybody at once
         self._last_used = self._clock.monotonic()
-        self._alarm = Alarm(self._clock, lambda token: self.tell(e.AlarmRang(token)))
+        self._alarm = Alarm(self._clock, self._alarm_rings)
         self._phase_seen = self._machine.phase
         self._spells = Spells(self._clock, self.learned.wakes)
         self._phase_waiters: dict[asyncio.Future[Phase], tuple[Phase, ...]] = {}
@@ -184,6 +184,13 @@ class Supervisor(Sight):
         commands = self._machine.handle(event)
         self._account_for_room(event)
         self._see_to(commands, event)
+
+    def _alarm_rings(self, token: int) -> None:
+        """Who waits for a start that has not returned is told whose fault that is, and so perhaps a second later."""
+        if self.phase is WAKING and not self._performer.up_to_date:
+            self._performer.ask_first(lambda: self.tell(e.AlarmRang(token)))
+        else:
+            self.tell(e.AlarmRang(token))
 
     def _see_to(self, commands: list[Command], event: e.Event) -> None:
         self._waking.heard(event, self.phase)

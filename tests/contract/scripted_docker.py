@@ -16,7 +16,7 @@ class ScriptedDocker:
     """One container named `engine`, on the host's network. For use with `async with`.
 
     starting: awaited while a start is under way, and may refuse it by returning words. exit_code: what the program ends
-    with, right after its start.
+    with, right after its start. thawed: unset, it takes requests and does nothing about them.
     logs: what the container wrote, as frames or, with `tty`, as it is.
     """
 
@@ -24,6 +24,8 @@ class ScriptedDocker:
         self.environment = {"DOCKER_HOST": f"unix://{path}"}
         self.running = False
         self.exit_code: int | None = None
+        self.thawed = asyncio.Event()
+        self.thawed.set()
         self.starting: Callable[[], Awaitable[Any]] | None = None
         self.tty = False
         self.logs: list[bytes] = []
@@ -43,6 +45,7 @@ class ScriptedDocker:
         """One request per connection, which needs no parsing beyond its first line."""
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
+            await self.thawed.wait()
             path = head.split()[1].decode().partition("?")[0]
             status, parts = await self._answer(path.rpartition("/")[2])
             writer.write(f"HTTP/1.1 {status} Status\r\nConnection: close\r\n\r\n".encode())

@@ -32,7 +32,7 @@ def is_running(seen: Observation) -> bool:
 
 
 async def every_call_says(runtime: DockerRuntime, words: str) -> None:
-    for call in (runtime.start, runtime.stop, runtime.inspect, lambda: runtime.logs(5)):
+    for call in (runtime.start, runtime.stop, runtime.inspect, runtime.answers, lambda: runtime.logs(5)):
         with pytest.raises(RuntimeUnavailable, match=words):
             await call()
 

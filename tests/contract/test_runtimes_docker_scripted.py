@@ -60,6 +60,27 @@ async def test_a_program_that_has_ended_before_it_could_be_looked_at_may_have_be
     await runtime.aclose()
 
 
+async def test_docker_answers_while_it_is_busy_with_a_start_and_not_when_it_is_frozen(daemon: ScriptedDocker) -> None:
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def starting() -> None:
+        begun.set()
+        await over.wait()
+
+    daemon.starting = starting
+    runtime = runtime_at(daemon)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(runtime.start())
+        await begun.wait()
+        await runtime.answers()
+        daemon.thawed.clear()
+        with pytest.raises(RuntimeUnavailable, match="did not answer in time"):
+            await runtime.answers()
+        daemon.thawed.set()
+        over.set()
+    await runtime.aclose()
+
+
 async def test_docker_may_not_take_for_ever_for_a_start(daemon: ScriptedDocker) -> None:
     given_up = asyncio.Event()
     daemon.starting = given_up.wait

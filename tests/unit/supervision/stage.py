@@ -95,6 +95,11 @@ class FragileRuntime(MemoryRuntime):
         await self._held("inspect")
         return seen
 
+    async def answers(self) -> None:
+        self._break("answers")
+        await self._held("answers")
+        await super().answers()
+
     async def watch(self) -> AsyncIterator[None]:
         watch = super().watch()
         assert isinstance(watch, AsyncGenerator)

@@ -1,0 +1,111 @@
+"""Runtimes that take a call and say nothing, like a Docker that is frozen: who waits is told whose fault it was."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from gateway.errors import EngineStartFailed, EngineStartTimeout, RuntimeUnavailable, StartRefused
+from gateway.lifecycle.events import WakeAsked
+from gateway.lifecycle.phases import FAILED, WAKING
+from gateway.supervision import performer
+from tests.unit.supervision.stage import Stage, Visitor, calm, staged, until
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(performer, "SILENT_AFTER", 0.05)
+
+
+def freeze(stage: Stage) -> asyncio.Event:
+    """From now on nothing is answered, until the event is set."""
+    stage.runtime.start_gate.clear()
+    return stage.runtime.hold("answers")
+
+
+async def is_told(stage: Stage, visitor: Visitor, kind: type[Exception], words: str) -> None:
+    await until(lambda: stage.engine.waiting == 1)
+    stage.clock.advance(60)
+    error = await visitor.decided()
+    assert type(error) is kind
+    assert words in str(error)
+    await until(lambda: stage.phase is FAILED)
+
+
+async def test_a_start_without_an_answer_is_the_runtimes_fault_where_it_does_not_answer_at_all() -> None:
+    async with staged() as stage, asyncio.TaskGroup() as group:
+        freeze(stage)
+        await is_told(stage, Visitor(stage, group), EngineStartFailed, "cannot be reached")
+        assert stage.engine.failure == "is run by a runtime that does not answer"
+
+
+async def test_that_makes_no_rest_longer() -> None:
+    async with staged() as stage, asyncio.TaskGroup() as group:
+        for _ in range(3):
+            freeze(stage)
+            await is_told(stage, Visitor(stage, group), EngineStartFailed, "cannot be reached")
+            await until(lambda: stage.engine.retry_in is not None)
+            assert stage.engine.retry_in == 1
+            stage.clock.advance(1)
+
+
+@pytest.mark.parametrize("trouble", [None, StartRefused("says no"), OSError("surprise")])
+async def test_a_start_is_slow_where_the_runtime_answers_other_questions(trouble: Exception | None) -> None:
+    async with staged() as stage, asyncio.TaskGroup() as group:
+        stage.runtime.start_gate.clear()
+        stage.runtime.breaks["answers"] = [trouble] if trouble else []
+        await is_told(stage, Visitor(stage, group), EngineStartTimeout, "not ready after 60 s")
+
+
+async def test_a_start_that_waits_behind_a_look_without_an_answer_was_not_answered_either() -> None:
+    async with staged() as stage, asyncio.TaskGroup() as group:
+        gate = stage.runtime.hold("inspect")
+        stage.runtime.hint()
+        await calm()
+        stage.runtime.breaks["answers"] = [RuntimeUnavailable("is frozen")]
+        await is_told(stage, Visitor(stage, group), EngineStartFailed, "cannot be reached")
+        assert stage.engine.failure == "is frozen"
+        gate.set()
+        await until(lambda: stage.engine.retry_in is not None)
+        assert stage.runtime.starts == 0
+
+
+async def test_a_start_that_returns_while_the_runtime_is_asked_was_heard() -> None:
+    async with staged() as stage, asyncio.TaskGroup() as group:
+        stage.probe.answering.clear()
+        gate = freeze(stage)
+        visitor = Visitor(stage, group)
+        await until(lambda: "start" in stage.runtime.calls)
+        stage.clock.advance(60)
+        await calm()
+        assert stage.phase is WAKING
+        stage.runtime.start_gate.set()
+        await until(lambda: stage.probe.asking == 1)
+        gate.set()
+        assert type(await visitor.decided()) is EngineStartTimeout
+
+
+async def test_an_engine_that_has_become_ready_meanwhile_is_kept() -> None:
+    async with staged() as stage, asyncio.TaskGroup() as group:
+        gate = freeze(stage)
+        visitor = Visitor(stage, group)
+        await until(lambda: "start" in stage.runtime.calls)
+        stage.clock.advance(60)
+        await calm()
+        stage.runtime.start_gate.set()
+        assert (await visitor.decided()) is visitor.lease
+        gate.set()
+        await visitor.leaves()
+        assert stage.engine.failures == 0
+
+
+async def test_a_gateway_that_ends_does_not_wait_for_the_answer() -> None:
+    async with staged() as stage:
+        freeze(stage)
+        stage.engine.tell(WakeAsked())
+        await until(lambda: "start" in stage.runtime.calls)
+        stage.clock.advance(60)
+        await calm()
