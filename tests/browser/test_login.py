@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.compose_stack import LOGIN, WHISPER, WHISPERX
 from tests.e2e.shipped import Shipped
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 
 pytestmark = [pytest.mark.docker, pytest.mark.browser]
 
@@ -59,7 +59,7 @@ class Visitor:
         self._words = {"response": "ProvideCredentials", "username": name, "password": password}
         self._context = browser.new_context()
         self.page = self._context.new_page()
-        self.page.set_default_timeout(PATIENCE * 1000)
+        self.page.set_default_timeout(LONG_PATIENCE * 1000)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("requestfailed", self._note_failure)
         self.page.on("response", self._look)

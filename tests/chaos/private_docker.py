@@ -14,7 +14,7 @@ import docker
 
 from tests.chaos.apart import has_own_network
 from tests.fixtures.docker import STANDIN_IMAGE
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 
 
 class PrivateDocker:
@@ -39,7 +39,7 @@ class PrivateDocker:
         self._clear()
         with (folder / "log").open("ab") as log:
             self._process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + LONG_PATIENCE
         while not self._answers():
             assert self._process.poll() is None, (folder / "log").read_text()[-2000:]
             assert time.monotonic() < deadline, (folder / "log").read_text()[-2000:]
@@ -48,14 +48,14 @@ class PrivateDocker:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         assert self._process is not None
         self._process.send_signal(how)
-        self._process.wait(PATIENCE)
+        self._process.wait(LONG_PATIENCE)
 
     def _clear(self) -> None:
         """Away with what a killed one has left behind: numbers may be anybody's by now, and nobody listens any more."""
         containerd = self._folder / "exec" / "containerd"
         if (containerd / "containerd.pid").exists():  # it ends with its daemon
             number = (containerd / "containerd.pid").read_text().strip()
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + LONG_PATIENCE
             while is_alive(number):
                 assert time.monotonic() < deadline, "containerd does not end"
                 time.sleep(0.02)

@@ -17,7 +17,7 @@ from tests.chaos.client import Client, Ending, Told
 from tests.chaos.report import Trial
 from tests.chaos.scale import scaled
 from tests.e2e.conftest import HOST, Engine
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.process_gateway import GatewayProcess
 
 KILLS = scaled(7, 100)
@@ -68,7 +68,7 @@ class Round:
         self._source = source
 
     async def run(self) -> None:
-        async with Client(self._port, HOST, patience=PATIENCE) as client:
+        async with Client(self._port, HOST, patience=LONG_PATIENCE) as client:
             assert (await client.ask("/hello")).ok  # it is no fault that counts if it dies now
         async with asyncio.TaskGroup() as group:
             asking = [group.create_task(self._client(random.Random(self._source.random()))) for _ in range(CLIENTS)]
@@ -78,7 +78,7 @@ class Round:
 
     async def _client(self, source: random.Random) -> None:
         await asyncio.sleep(source.uniform(0, 0.3))
-        async with Client(self._port, HOST, patience=PATIENCE) as client:
+        async with Client(self._port, HOST, patience=LONG_PATIENCE) as client:
             self.told.append(await ask(client, source))
 
 

@@ -19,7 +19,7 @@ from tests.chaos.client import Client, Ending, Told
 from tests.chaos.report import Trial
 from tests.chaos.scale import scaled
 from tests.e2e.conftest import Engine
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.process_gateway import GatewayProcess, free_ports
 from tests.fixtures.standin import STANDIN
 
@@ -52,7 +52,7 @@ class Load:
                 group.create_task(self._client(random.Random(self._source.random()), NAMES[number % 2]))
 
     async def _client(self, source: random.Random, name: str) -> None:
-        async with Client(self._port, f"{name}.test", patience=PATIENCE) as client:
+        async with Client(self._port, f"{name}.test", patience=LONG_PATIENCE) as client:
             while not self._over.is_set():
                 if self.lull:
                     await asyncio.sleep(0.05)
@@ -125,7 +125,7 @@ def test_the_gateway_is_killed_under_load(
             if running:
                 kept.append("kept" if running == programs(f"STARTS_FILE={tmp_path / 'starts'}") else "lost")
             for name in NAMES:
-                async with Client(killed.port, f"{name}.test", patience=PATIENCE) as client:
+                async with Client(killed.port, f"{name}.test", patience=LONG_PATIENCE) as client:
                     told = await client.ask("/instance")
                 assert told.ok, f"after the restart {name} says {told}"
 

@@ -24,7 +24,7 @@ from tests.chaos.report import Trial
 from tests.chaos.rude import RUDE
 from tests.chaos.scale import LONG, scaled
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.process_gateway import GatewayProcess, free_ports
 from tests.fixtures.standin import STANDIN
 
@@ -83,7 +83,7 @@ def gateway(tmp_path: Path) -> Iterator[GatewayProcess]:
 
 def spooled(gateway: GatewayProcess) -> float:
     """Bytes of bodies on disk."""
-    text = httpx.get(f"{gateway.admin_url}/metrics", timeout=PATIENCE).text
+    text = httpx.get(f"{gateway.admin_url}/metrics", timeout=LONG_PATIENCE).text
     (line,) = [line for line in text.splitlines() if line.startswith("whisper_gateway_spool_bytes ")]
     return float(line.split()[1])
 

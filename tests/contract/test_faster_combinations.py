@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fixtures.faster_engine import Engine
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.speech import GOODBYE, long_talk, recording
 from tests.unit.engines.recordings import encoded, silence, tone, wav
 
@@ -86,4 +86,4 @@ def test_any_combination_is_answered(engine: Engine, sound: str, form: dict[str,
     if answer.status_code == 400:
         assert answer.json()["error"]["code"] == "invalid_value"
     assert '"error"' not in answer.text or answer.status_code == 400
-    assert httpx.get(f"{engine.url}/health", timeout=PATIENCE).json()["status"] == "ready"
+    assert httpx.get(f"{engine.url}/health", timeout=LONG_PATIENCE).json()["status"] == "ready"

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fixtures.faster_engine import Engine
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.speech import GOODBYE, recording, said, words
 from tests.unit.engines.recordings import silence, wav
 
@@ -51,7 +51,7 @@ def message(
 
 def connection(engine: Engine) -> socket.socket:
     url = httpx.URL(engine.url)
-    return socket.create_connection((url.host, url.port or 80), timeout=PATIENCE)
+    return socket.create_connection((url.host, url.port or 80), timeout=LONG_PATIENCE)
 
 
 def statuses(engine: Engine, sent: bytes) -> list[int]:

@@ -14,7 +14,7 @@ from anyio import to_thread
 from openai import AsyncOpenAI
 
 from tests.fixtures.faster_engine import Engine
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.speech import EXACT, GOODBYE, long_talk, recording, said, words
 from tests.unit.engines.recordings import AUDIO
 
@@ -34,8 +34,8 @@ async def test_thirty_at_once_are_all_answered_right_and_health_meanwhile(engine
             await client.audio.transcriptions.create(model="whisper-1", file=("talk.mp3", b"rubbish" * 1000))
 
     async with (
-        AsyncOpenAI(**{**engine.sdk(), "timeout": 10 * PATIENCE}) as client,
-        httpx.AsyncClient(base_url=engine.url, timeout=PATIENCE) as plain,
+        AsyncOpenAI(**{**engine.sdk(), "timeout": 10 * LONG_PATIENCE}) as client,
+        httpx.AsyncClient(base_url=engine.url, timeout=LONG_PATIENCE) as plain,
         asyncio.TaskGroup() as group,
     ):
         for number in range(24):
@@ -51,7 +51,7 @@ async def test_a_client_who_leaves_stops_the_computation(start: Callable[..., En
     talk = await to_thread.run_sync(long_talk, 20)
 
     async def hear(content: bytes) -> httpx.Response:
-        async with httpx.AsyncClient(base_url=engine.url, timeout=PATIENCE) as client:
+        async with httpx.AsyncClient(base_url=engine.url, timeout=LONG_PATIENCE) as client:
             return await client.post(
                 "/v1/audio/transcriptions", files={"file": ("x", content)}, data={"language": "en"}
             )
@@ -79,6 +79,6 @@ def test_a_client_who_leaves_during_the_upload_leaves_nothing_behind(engine: Eng
     head = b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=B\r\n"
     part = b'--B\r\nContent-Disposition: form-data; name="file"; filename="secret.wav"\r\n\r\n'
     for _ in range(5):
-        with socket.create_connection((address.host, address.port or 80), timeout=PATIENCE) as raw:
+        with socket.create_connection((address.host, address.port or 80), timeout=LONG_PATIENCE) as raw:
             raw.sendall(head + b"Content-Length: 30000000\r\n\r\n" + part + bytes(3_000_000))
     assert words(engine.post(recording(GOODBYE)).json()["text"]) == said(GOODBYE)

@@ -14,7 +14,7 @@ from anyio import to_thread
 from openai import AsyncOpenAI, OpenAI
 
 from tests.fixtures.engine_process import ROOT
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.process_gateway import GatewayProcess, free_ports
 from tests.fixtures.speech import DIALOGUE, GOODBYE, long_talk, recording, said, words
 from tests.unit.engines.recordings import AUDIO, MODEL
@@ -57,7 +57,7 @@ def sdk(gateway: GatewayProcess) -> dict[str, Any]:
         "api_key": "unused",
         "default_headers": {"Host": HOST},
         "max_retries": 0,
-        "timeout": PATIENCE,
+        "timeout": LONG_PATIENCE,
     }
 
 
@@ -78,7 +78,7 @@ def test_a_stream_passes_event_by_event(gateway: GatewayProcess) -> None:
 
 @pytest.mark.parametrize("path", ["owner/small", "owner%2Fsmall"])
 def test_an_id_with_a_slash_passes_as_it_is(gateway: GatewayProcess, path: str) -> None:
-    answer = httpx.get(f"{gateway.url}/v1/models/{path}", headers={"host": HOST}, timeout=PATIENCE)
+    answer = httpx.get(f"{gateway.url}/v1/models/{path}", headers={"host": HOST}, timeout=LONG_PATIENCE)
     assert (answer.status_code, answer.json()["id"]) == (200, "micro-whisper")
 
 
@@ -87,7 +87,7 @@ async def test_who_leaves_in_the_midst_of_a_stream_leaves_no_work_behind(gateway
     """All of it would keep the engine busy much longer."""
     talk = await to_thread.run_sync(long_talk, 20)
     form: Any = {"data": {"stream": "true", "language": "en"}, "files": {"file": ("x", talk)}}
-    async with httpx.AsyncClient(base_url=gateway.url, headers={"host": HOST}, timeout=PATIENCE) as client:
+    async with httpx.AsyncClient(base_url=gateway.url, headers={"host": HOST}, timeout=LONG_PATIENCE) as client:
         async with client.stream("POST", "/v1/audio/transcriptions", **form) as answer:
             first = await anext(answer.aiter_lines())
         assert json.loads(first.removeprefix("data: "))["delta"]

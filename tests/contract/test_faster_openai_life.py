@@ -18,7 +18,7 @@ from openai import AsyncOpenAI
 
 from tests.fixtures.engine_process import ROOT
 from tests.fixtures.faster_engine import COMMAND, Engine
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.speech import GOODBYE, long_talk, recording, said, words
 from tests.unit.engines.recordings import AUDIO, MODEL
 
@@ -95,7 +95,7 @@ async def test_a_stop_lets_running_requests_finish(start: Callable[..., Engine],
     engine = start()
     engine.until_logged("model.ready")
     form = {"language": "en", "stream": stream}
-    async with httpx.AsyncClient(base_url=engine.url, timeout=PATIENCE) as client, asyncio.TaskGroup() as group:
+    async with httpx.AsyncClient(base_url=engine.url, timeout=LONG_PATIENCE) as client, asyncio.TaskGroup() as group:
         files = {"file": ("x", long_talk(1))}
         answer = group.create_task(client.post("/v1/audio/transcriptions", files=files, data=form))
         await to_thread.run_sync(engine.until_logged, "transcription.begun")
@@ -113,7 +113,7 @@ def test_wrong_settings_end_the_start_with_all_problems() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=PATIENCE,
+        timeout=LONG_PATIENCE,
     )
     assert done.returncode == 2
     assert [line.partition("=")[0] for line in done.stderr.splitlines()] == ["PORT", "WHISPER_DEVICE"]

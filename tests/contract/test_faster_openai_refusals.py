@@ -12,7 +12,7 @@ import pytest
 from openai import OpenAI
 
 from tests.fixtures.faster_engine import Engine
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.speech import GOODBYE, recording, said, words
 from tests.unit.engines.recordings import AUDIO
 
@@ -86,7 +86,7 @@ def test_too_large_an_upload_raises_413(client: OpenAI) -> None:
 
 def test_an_announced_upload_that_is_too_large_is_refused_before_it_is_sent(engine: Engine) -> None:
     address = httpx.URL(engine.url)
-    with socket.create_connection((address.host, address.port or 80), timeout=PATIENCE) as raw:
+    with socket.create_connection((address.host, address.port or 80), timeout=LONG_PATIENCE) as raw:
         head = "POST /v1/audio/transcriptions HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n"
         raw.sendall(head.format(41 * 1024**2).encode())
         assert raw.recv(100).startswith(b"HTTP/1.1 413 ")
@@ -96,17 +96,17 @@ def test_an_announced_upload_that_is_too_large_is_refused_before_it_is_sent(engi
 def test_a_form_that_is_none_is_refused(engine: Engine, path: str) -> None:
     url = f"{engine.url}/v1/audio/{path}"
     torn = httpx.post(
-        url, content=b"garbage", headers={"content-type": "multipart/form-data; boundary=B"}, timeout=PATIENCE
+        url, content=b"garbage", headers={"content-type": "multipart/form-data; boundary=B"}, timeout=LONG_PATIENCE
     )
     assert (torn.status_code, torn.json()["error"]["code"]) == (400, "malformed_body")
-    other = httpx.post(url, json={"file": "talk.mp3"}, timeout=PATIENCE)
+    other = httpx.post(url, json={"file": "talk.mp3"}, timeout=LONG_PATIENCE)
     assert (other.status_code, other.json()["error"]["param"]) == (400, "file")
 
 
 def test_unknown_paths_and_methods_are_answered_in_the_envelope(engine: Engine) -> None:
-    missing = httpx.get(f"{engine.url}/v1/audio/nothing", timeout=PATIENCE)
+    missing = httpx.get(f"{engine.url}/v1/audio/nothing", timeout=LONG_PATIENCE)
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "not_found")
-    wrong = httpx.get(f"{engine.url}/v1/audio/transcriptions", timeout=PATIENCE)
+    wrong = httpx.get(f"{engine.url}/v1/audio/transcriptions", timeout=LONG_PATIENCE)
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (405, "method_not_allowed")
 
 
@@ -118,7 +118,7 @@ def test_the_sdk_s_headers_change_nothing(engine: Engine) -> None:
         data={"response_format": "text"},
         files={"file": ("x", recording(GOODBYE))},
         headers=headers,
-        timeout=PATIENCE,
+        timeout=LONG_PATIENCE,
     )
     assert (answer.status_code, words(answer.text)) == (200, said(GOODBYE))
 
@@ -129,5 +129,5 @@ def test_a_refusal_may_quote_anything(engine: Engine, quoted: str) -> None:
     part = b'--B\r\ncontent-disposition: form-data; name="%b"%b\r\n\r\n%b\r\n'
     body = part % (b"model", b"", name) + part % (b"file", b'; filename="x"', recording(GOODBYE)) + b"--B--\r\n"
     headers = {"content-type": "multipart/form-data; boundary=B"}
-    answer = httpx.post(f"{engine.url}/v1/audio/transcriptions", content=body, headers=headers, timeout=PATIENCE)
+    answer = httpx.post(f"{engine.url}/v1/audio/transcriptions", content=body, headers=headers, timeout=LONG_PATIENCE)
     assert (answer.status_code, json.loads(answer.content)["error"]["code"]) == (404, "model_not_found")

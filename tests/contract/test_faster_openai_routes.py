@@ -12,7 +12,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from tests.fixtures.faster_engine import Engine
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.speech import DIALOGUE, EXACT, GOODBYE, MANIFEST, THANKS, recording, words
 from tests.unit.engines.recordings import AUDIO
 
@@ -116,5 +116,5 @@ def test_a_model_id_with_a_slash_is_found_and_its_failure_to_load_is_told(
     report = engine.health()
     assert report["status"] == "broken"
     assert report["reason"]
-    assert httpx.get(f"{engine.url}/v1/models/{path}", timeout=PATIENCE).status_code == 200
+    assert httpx.get(f"{engine.url}/v1/models/{path}", timeout=LONG_PATIENCE).status_code == 200
     assert "Traceback" not in engine.log

@@ -19,7 +19,7 @@ from engines.transcription import refusals
 from engines.transcription.errors import ModelUnavailable
 from engines.transcription.transcript import LanguageGuess, Segment, Transcript
 from tests.fixtures.faster_engine import Engine
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.speech import DIALOGUE, EXACT, GOODBYE, THANKS, long_talk, recording, said, words
 from tests.unit.engines.recordings import AUDIO, silence, wav
 
@@ -158,7 +158,7 @@ async def test_the_first_words_come_before_the_last_are_computed_and_who_leaves_
 ) -> None:
     """All of it would take much longer."""
     engine = start()
-    async with httpx.AsyncClient(base_url=engine.url, timeout=PATIENCE) as plain:
+    async with httpx.AsyncClient(base_url=engine.url, timeout=LONG_PATIENCE) as plain:
         form = {"data": {"stream": "true", "language": "en"}, "files": {"file": ("x", long_talk(20))}}
         async with plain.stream("POST", "/v1/audio/transcriptions", **form) as answer:  # type: ignore[arg-type]
             assert answer.status_code == 200

@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.fixtures.faster_engine import Engine
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.speech import GOODBYE, recording
 from tests.unit.engines.recordings import silence, wav
 
@@ -64,7 +64,7 @@ TALK, NOTHING = recording(GOODBYE), wav(silence(0.1))
 
 @pytest.fixture(scope="module")
 def operations(engine: Engine) -> Iterator[dict[str, APIOperation]]:
-    document = schemathesis.openapi.from_dict(httpx.get(f"{engine.url}/openapi.json", timeout=PATIENCE).json())
+    document = schemathesis.openapi.from_dict(httpx.get(f"{engine.url}/openapi.json", timeout=LONG_PATIENCE).json())
     yield {result.ok().label: result.ok() for result in document.get_all_operations()}
     assert engine.post(TALK).status_code == 200  # and its model is loaded again
 
@@ -86,7 +86,7 @@ def try_out(operation: APIOperation, engine: Engine, mode: GenerationMode) -> No
         if known and isinstance(case.body, dict) and "file" in case.body:
             case.body["file"] = sound
             case.body.pop("model", None)
-        answer = case.call(base_url=engine.url, timeout=PATIENCE)
+        answer = case.call(base_url=engine.url, timeout=LONG_PATIENCE)
         case.validate_response(answer, checks=CHECKS)
 
     holds()

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.fixtures.engine_process import ROOT
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.process_gateway import GatewayProcess, free_ports
 from tests.fixtures.speech import GOODBYE, recording
 from tests.unit.engines.recordings import MODEL
@@ -34,7 +34,7 @@ def test_gateway_and_engine_log_a_request_under_the_id_that_the_client_is_told(t
             f"{gateway.url}/v1/audio/transcriptions?secret=query",
             headers={"Host": HOST},
             files={"file": ("secret-name.wav", recording(GOODBYE))},
-            timeout=PATIENCE,
+            timeout=LONG_PATIENCE,
         )
         told = answer.headers["x-request-id"]
         line = gateway.until_logged("request.done", request_id=told)

@@ -22,7 +22,7 @@ from tests.e2e.conftest import ROOT
 from tests.fixtures.authority import Authority
 from tests.fixtures.docker import STANDIN_IMAGE
 from tests.fixtures.nginx import Nearby
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.process_gateway import free_ports
 
 CERTBOT, ACME = "whisper-gateway-test/certbot", "whisper-gateway-test/acme"
@@ -117,8 +117,8 @@ class Vps:
     def trust_pebble(self) -> None:
         """Its root is another one at each start."""
         url = f"https://127.0.0.1:{self._management}/roots/0"
-        with httpx.Client(verify=self._pebble, timeout=PATIENCE) as client:
-            deadline = time.monotonic() + PATIENCE
+        with httpx.Client(verify=self._pebble, timeout=LONG_PATIENCE) as client:
+            deadline = time.monotonic() + LONG_PATIENCE
             while True:
                 with contextlib.suppress(httpx.TransportError):
                     root = client.get(url, extensions={"sni_hostname": "pebble"}).text
@@ -132,14 +132,17 @@ class Vps:
         assert self.roots is not None
         transport = Nearby(self.https, verify=self.roots)
         return httpx.Client(
-            base_url=f"https://{host}", transport=transport, timeout=PATIENCE, headers={"Authorization": "Bearer key"}
+            base_url=f"https://{host}",
+            transport=transport,
+            timeout=LONG_PATIENCE,
+            headers={"Authorization": "Bearer key"},
         )
 
     def shown(self, host: str = HOSTS[0]) -> Shown:
         """The certificate that nginx shows for a name. Raises ssl.SSLError while it is none of pebble's."""
         assert self.roots is not None
         with (
-            socket.create_connection(("127.0.0.1", self.https), PATIENCE) as sock,
+            socket.create_connection(("127.0.0.1", self.https), LONG_PATIENCE) as sock,
             self.roots.wrap_socket(sock, server_hostname=host) as client,
         ):
             found = client.getpeercert()
@@ -148,7 +151,7 @@ class Vps:
         return Shown(str(found["serialNumber"]), tuple(sorted(names)))
 
     def until(self, there: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + LONG_PATIENCE
         while True:
             with contextlib.suppress(OSError):
                 if there():

@@ -24,7 +24,7 @@ from tests.e2e.conftest import ROOT
 from tests.fixtures.authority import Authority
 from tests.fixtures.docker import STANDIN_IMAGE
 from tests.fixtures.nginx import Nearby
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.process_gateway import free_ports
 
 WHISPER, WHISPERX = f"whisper.{DOMAIN}", f"whisperx.{DOMAIN}"
@@ -100,7 +100,7 @@ class ComposeStack:
         return shown
 
     def until(self, name: str, phase: str) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + LONG_PATIENCE
         while (shown := self.engine(name))["phase"] != phase:
             assert time.monotonic() < deadline, shown
             time.sleep(0.1)
@@ -111,7 +111,7 @@ class ComposeStack:
             container = self.container(service)
             command = container.attrs["Config"]["Healthcheck"]["Test"]
             assert command[0] == "CMD"
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + LONG_PATIENCE
             while container.exec_run(command[1:]).exit_code != 0:
                 assert time.monotonic() < deadline, container.logs().decode()
                 time.sleep(0.1)
@@ -120,7 +120,7 @@ class ComposeStack:
     def client(self, host: str = WHISPER, **settings: Any) -> Iterator[httpx.Client]:
         """Speaks to nginx over TLS, under this hostname."""
         transport = Nearby(self.https, verify=self.tls())
-        with httpx.Client(base_url=f"https://{host}", transport=transport, timeout=PATIENCE, **settings) as client:
+        with httpx.Client(base_url=f"https://{host}", transport=transport, timeout=LONG_PATIENCE, **settings) as client:
             yield client
 
     def tls(self) -> ssl.SSLContext:

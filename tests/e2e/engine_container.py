@@ -10,7 +10,7 @@ import httpx
 from docker.models.containers import Container
 
 from tests.e2e.conftest import ROOT, Engine
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 
 AUDIO = ROOT / "samples" / "audio"
 MODEL = ROOT / "samples" / "models" / "micro-whisper"
@@ -90,7 +90,7 @@ def start(engine: Engine) -> Container:
 
 def transcribe(container: Container) -> httpx.Response:
     with RECORDING.open("rb") as audio:
-        return httpx.post(f"{url(container)}/v1/audio/transcriptions", files={"file": audio}, timeout=PATIENCE)
+        return httpx.post(f"{url(container)}/v1/audio/transcriptions", files={"file": audio}, timeout=LONG_PATIENCE)
 
 
 def run_inside(container: Container, *command: str) -> str:

@@ -13,7 +13,7 @@ from docker.models.containers import Container
 from tests.e2e.compose import DOMAIN
 from tests.e2e.compose_stack import WHISPERX, ComposeStack
 from tests.e2e.conftest import FASTER_IMAGE, ROOT
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.raw_client import RawClient
 
 MEETINGS = f"meetings.{DOMAIN}"
@@ -122,7 +122,7 @@ def _config(elsewhere: str) -> str:
 
 def until(there: Callable[[], bool], what: str) -> None:
     """Neither Docker nor another process tells us, so it is looked at again and again, with a deadline."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + LONG_PATIENCE
     while not there():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.1)

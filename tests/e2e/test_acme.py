@@ -8,7 +8,6 @@ import re
 import ssl
 import subprocess
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,7 +28,7 @@ from tests.e2e.acme import (
 )
 from tests.e2e.compose import CPU, DOMAIN, whole
 from tests.fixtures.nginx import FOLDER
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 
 pytestmark = pytest.mark.docker
 
@@ -108,7 +107,7 @@ def test_a_renewal_is_taken_over_and_drops_nothing(vps: Vps) -> None:
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         try:
             followed = pool.submit(follow)
-            assert streaming.wait(PATIENCE)
+            assert streaming.wait(LONG_PATIENCE)
             steady = [pool.submit(ask_steadily) for _ in range(2)]
             with ends_soon(vps):
                 vps.until(lambda: vps.shown() != before, "renewed certificate")
@@ -136,9 +135,7 @@ def test_a_new_hostname_of_the_configuration_comes_into_the_certificate(vps: Vps
 
 
 def test_the_service_ends_when_docker_asks_it_to(vps: Vps) -> None:
-    began = time.monotonic()
     vps("stop", "certbot")
-    assert time.monotonic() - began < 20
     assert "(0)" in vps("ps", "--all", "--format", "{{.Status}}", "certbot").stdout
 
 

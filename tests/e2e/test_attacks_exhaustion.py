@@ -17,7 +17,7 @@ from tests.fixtures.raw_client import RawClient
 
 pytestmark = pytest.mark.nginx
 
-SOON = 5.0
+SOON = 12.0
 """Seconds for a good answer. It takes milliseconds, but on a busy machine; what is blocked is blocked for long."""
 HALF_HEADS, TRICKLES = 500, 200
 HALF = f"POST /stolen HTTP/1.1\r\nHost: {HOST}\r\nX-A: "

@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.docker_place import START, Place, docker_socket, engine_name
 from tests.fixtures.docker import STANDIN_IMAGE
 from tests.fixtures.docker_proxy import DockerProxy, message_of
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 
 pytestmark = [pytest.mark.docker, pytest.mark.nginx]
 
@@ -269,7 +269,7 @@ def test_no_header_of_the_clients_passes(place: Place, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "docker.sock"))
         listener.listen()
-        listener.settimeout(PATIENCE)
+        listener.settimeout(LONG_PATIENCE)
         settings = {"COMPOSE_PROJECT_NAME": place.project, "ENGINES": "engine"}
         with DockerProxy(tmp_path, DOCKER_SOCKET=str(tmp_path / "docker.sock"), **settings) as behind:
             client = behind.connect()
@@ -297,7 +297,7 @@ def test_a_refusal_ends_nothing_and_each_request_on_a_connection_is_judged_by_it
     requests = "".join(f"{line} HTTP/1.1\r\nHost: docker\r\n\r\n" for line in lines)
     with proxy.connect() as connection:
         connection.sendall(requests.encode())
-        answers = until_quiet(connection)
+        answers = until_quiet(connection, len(lines))
     statuses = [part.split()[0] for part in answers.split(b"HTTP/1.1 ")[1:]]
     assert statuses == [b"200", b"403", b"403", b"200"]
 
@@ -316,11 +316,14 @@ def test_http_0_9_and_prior_knowledge_of_http_2_get_nothing(place: Place, proxy:
             assert not answer.startswith(b"HTTP/1.1 2")
 
 
-def until_quiet(connection: socket.socket) -> bytes:
-    """All that comes until there is nothing for a while. Half a connection closed would call off what was asked."""
-    connection.settimeout(0.3)
+def until_quiet(connection: socket.socket, answers: int = 1) -> bytes:
+    """At least so many answers, and what comes until there is nothing for a while.
+
+    Half a connection closed would call off what was asked.
+    """
     seen = b""
     with contextlib.suppress(TimeoutError):
         while more := connection.recv(65536):
             seen += more
+            connection.settimeout(LONG_PATIENCE if seen.count(b"HTTP/1.1 ") < answers else 0.3)
     return seen

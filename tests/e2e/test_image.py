@@ -28,7 +28,7 @@ from tests.e2e.engine_container import (
     until_logged,
     url,
 )
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.raw_client import RawClient
 from tests.unit.engines.models import hub
 
@@ -61,7 +61,7 @@ def test_uploads_wait_in_the_cache_volume_and_not_in_the_memory_that_a_tmpfs_is(
     small = {**HARDENED, "tmpfs": {"/tmp": "size=1m"}}
     container = start(make_engine(faster_image, **small, **WITH_MODEL))
     padded = RECORDING.read_bytes() + bytes(8 << 20)  # what follows the sound in a WAV file is ignored
-    answer = httpx.post(f"{url(container)}/v1/audio/transcriptions", files={"file": padded}, timeout=PATIENCE)
+    answer = httpx.post(f"{url(container)}/v1/audio/transcriptions", files={"file": padded}, timeout=LONG_PATIENCE)
     assert (answer.status_code, answer.json()["text"].strip()) == (200, SAID)
     assert run_inside(container, "ls", "-A", "/cache", "/tmp").split() == ["/cache:", "/tmp:"]
 
@@ -70,7 +70,7 @@ def test_a_full_disk_refuses_large_uploads_and_no_others(make_engine: MakeEngine
     full = {**HARDENED, "tmpfs": {"/tmp": "size=1m", "/cache": "size=1m,mode=1777"}}
     container = start(make_engine(faster_image, **full, **WITH_MODEL))
     large = RECORDING.read_bytes() + bytes(8 << 20)
-    answer = httpx.post(f"{url(container)}/v1/audio/transcriptions", files={"file": large}, timeout=PATIENCE)
+    answer = httpx.post(f"{url(container)}/v1/audio/transcriptions", files={"file": large}, timeout=LONG_PATIENCE)
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_room_for_upload")
     assert transcribe(container).json()["text"].strip() == SAID
 
@@ -82,18 +82,18 @@ def test_a_model_is_fetched_into_the_volume_once_and_found_there_when_the_hub_is
         environment = {"WHISPER_MODEL": model_hub.repository, "HF_ENDPOINT": model_hub.address}
         engine = make_engine(faster_image, environment=environment, **HARDENED)
         assert transcribe(start(engine)).json()["text"].strip() == SAID
-        engine.container.stop(timeout=int(PATIENCE))
+        engine.container.stop(timeout=int(LONG_PATIENCE))
     assert transcribe(start(engine)).json()["text"].strip() == SAID
 
 
 def test_the_docs_page_and_all_that_it_names_come_from_the_engine(container: Container) -> None:
-    page = httpx.get(f"{url(container)}/docs", timeout=PATIENCE).text
+    page = httpx.get(f"{url(container)}/docs", timeout=LONG_PATIENCE).text
     named = re.findall(r"(?:src|href)=\"(.*?)\"|url: '(.*?)'", page)
     paths = [first or second for first, second in named]
     assert len(paths) == 4, "style, icon, script, and the API's description"
     for path in paths:
         assert path.startswith("/")
-        answer = httpx.get(url(container) + path, timeout=PATIENCE)
+        answer = httpx.get(url(container) + path, timeout=LONG_PATIENCE)
         assert (answer.status_code, bool(answer.content)) == (200, True), path
     assert not re.search(r"//\w", page), "no other server is named"
 
@@ -143,7 +143,7 @@ def test_a_stop_waits_for_the_answer_and_ends_with_status_0(
     head += [f"content-length: {len(form)}", "expect: 100-continue", "", ""]
 
     with RawClient(PORT, host=address(container)) as client:
-        client.socket.settimeout(PATIENCE)
+        client.socket.settimeout(LONG_PATIENCE)
         client.send("\r\n".join(head))
         assert client.head().status == 100, "the engine reads"
         client.send(form[:1000])
@@ -159,6 +159,6 @@ def test_a_stop_waits_for_the_answer_and_ends_with_status_0(
 
 def test_an_idle_engine_stops_at_once(container: Container) -> None:
     transcribe(container)
-    container.stop(timeout=int(PATIENCE))
+    container.stop(timeout=int(LONG_PATIENCE))
     state: dict[str, Any] = container.client.api.inspect_container(container.id)["State"]  # type: ignore[union-attr,arg-type]
     assert (state["ExitCode"], state["OOMKilled"]) == (0, False)

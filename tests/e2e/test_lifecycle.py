@@ -13,8 +13,9 @@ import websockets
 from websockets.asyncio.client import connect
 
 from tests.e2e.conftest import HOST, Engine
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.process_gateway import GatewayProcess
+from tests.fixtures.raw_client import RawClient
 
 pytestmark = pytest.mark.docker
 
@@ -28,11 +29,11 @@ def engine(make_engine: MakeEngine, standin_image: str) -> Engine:
 
 
 def get(gateway: GatewayProcess, path: str = "/instance") -> httpx.Response:
-    return httpx.get(gateway.url + path, headers={"Host": HOST}, timeout=PATIENCE)
+    return httpx.get(gateway.url + path, headers={"Host": HOST}, timeout=LONG_PATIENCE)
 
 
 def websocket(gateway: GatewayProcess, path: str = "/ws") -> connect:
-    return connect(f"ws://{HOST}{path}", host="127.0.0.1", port=gateway.port)
+    return connect(f"ws://{HOST}{path}", host="127.0.0.1", port=gateway.port, open_timeout=LONG_PATIENCE)
 
 
 def test_many_cold_requests_cause_one_start(engine: Engine, make_gateway: MakeGateway) -> None:
@@ -85,7 +86,7 @@ def test_an_engine_killed_in_the_middle_of_a_request_is_woken_for_it_again_or_a_
     get(gateway)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         # A POST: a GET on a kept connection would be sent again by other rules.
-        slow = pool.submit(httpx.post, f"{gateway.url}/slow?ms=3000", headers={"Host": HOST}, timeout=PATIENCE)
+        slow = pool.submit(httpx.post, f"{gateway.url}/slow?ms=3000", headers={"Host": HOST}, timeout=LONG_PATIENCE)
         gateway.until("engine", serving=1)
         engine.container.kill()
         answer = slow.result()
@@ -171,7 +172,7 @@ def test_a_running_answer_is_finished_before_the_gateway_ends(engine: Engine, ma
 def test_an_event_stream_keeps_the_engine_awake_as_long_as_it_lasts(engine: Engine, make_gateway: MakeGateway) -> None:
     gateway = make_gateway(engine, {"idle_after": "300ms"})
     with httpx.stream(
-        "GET", f"{gateway.url}/sse?n=20&interval_ms=100", headers={"Host": HOST}, timeout=PATIENCE
+        "GET", f"{gateway.url}/sse?n=20&interval_ms=100", headers={"Host": HOST}, timeout=LONG_PATIENCE
     ) as answer:
         events = [line for line in answer.iter_lines() if line.startswith("data:")]
     assert len(events) == 20
@@ -211,16 +212,20 @@ def test_a_websocket_learns_that_its_engine_was_killed(engine: Engine, make_gate
 def test_a_client_that_leaves_frees_its_lease(engine: Engine, make_gateway: MakeGateway) -> None:
     gateway = make_gateway(engine)
     get(gateway)
-    with pytest.raises(httpx.ReadTimeout):
-        httpx.get(f"{gateway.url}/slow?ms=30000", headers={"Host": HOST}, timeout=0.5)
+    with RawClient(gateway.port) as leaver:
+        leaver.get("/slow?ms=600000", HOST)
+        gateway.until("engine", serving=1)
+        while get(gateway, "/stats").json()["active"] != 2:  # the question is one
+            pass
     gateway.until("engine", serving=0)
-    assert get(gateway, "/stats").json()["client_left"] == 1
+    while get(gateway, "/stats").json()["client_left"] != 1:
+        pass
 
 
 def test_health_checks_never_wake_anything(engine: Engine, make_gateway: MakeGateway) -> None:
     gateway = make_gateway(engine, portal="portal.test")
     for path in ("/healthz", "/readyz", "/api/engines"):
-        answer = httpx.get(gateway.url + path, headers={"Host": "portal.test"}, timeout=PATIENCE)
+        answer = httpx.get(gateway.url + path, headers={"Host": "portal.test"}, timeout=LONG_PATIENCE)
         assert answer.status_code == 200
     assert gateway.engine("engine")["phase"] == "asleep"
     assert engine.status == "created"
@@ -230,12 +235,10 @@ def test_an_engine_that_exits_while_starting_fails_its_waiters_at_once(
     make_engine: MakeEngine, standin_image: str, make_gateway: MakeGateway
 ) -> None:
     broken = make_engine(
-        standin_image, environment={"START_DELAY_MS": "60000", "EXIT_AFTER_MS": "100", "EXIT_CODE": "3"}
+        standin_image, environment={"START_DELAY_MS": "600000", "EXIT_AFTER_MS": "100", "EXIT_CODE": "3"}
     )
-    gateway = make_gateway(broken, {"start_timeout": "60s"})
-    began = time.monotonic()
-    answer = get(gateway)
-    assert time.monotonic() - began < 30  # not at the timeout
+    gateway = make_gateway(broken, {"start_timeout": "10m"})
+    answer = get(gateway)  # within a test's patience, and so not at the timeout
     assert answer.status_code == 503
     assert answer.json()["code"] == "engine_start_failed"
     assert "exited with code 3" in answer.json()["detail"]

@@ -16,7 +16,7 @@ from websockets.asyncio.client import connect
 
 from tests.fixtures.authority import Authority, Certificate
 from tests.fixtures.nginx import HOST, LOGIN, Front, running_front
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 
 pytestmark = pytest.mark.nginx
 
@@ -137,9 +137,11 @@ def test_a_websocket_passes(front: Front, who: str) -> None:
     async def talk() -> str | bytes:
         where = {"host": "127.0.0.1", "port": front.nginx.https, "ssl": front.nginx.authority.context()}
         headers = {"Authorization": authorization}
-        async with connect(f"wss://{HOST}/ws", additional_headers=headers, server_hostname=HOST, **where) as socket:
+        async with connect(
+            f"wss://{HOST}/ws", additional_headers=headers, server_hostname=HOST, open_timeout=LONG_PATIENCE, **where
+        ) as socket:
             await socket.send("through two proxies")
-            return await asyncio.wait_for(socket.recv(), PATIENCE)
+            return await asyncio.wait_for(socket.recv(), LONG_PATIENCE)
 
     assert asyncio.run(talk()) == "through two proxies"
 

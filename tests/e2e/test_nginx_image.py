@@ -22,7 +22,7 @@ from docker.models.containers import Container
 from tests.e2e.compose import VARIABLES
 from tests.fixtures.authority import Authority
 from tests.fixtures.nginx import DOMAIN, FOLDER, HOST, LOGIN, Nearby
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 
 pytestmark = pytest.mark.docker
 
@@ -55,7 +55,7 @@ class Machine:
         anything = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         anything.check_hostname, anything.verify_mode = False, ssl.CERT_NONE
         with (
-            socket.create_connection(("127.0.0.1", self.port(443)), PATIENCE) as sock,
+            socket.create_connection(("127.0.0.1", self.port(443)), LONG_PATIENCE) as sock,
             anything.wrap_socket(sock, server_hostname=HOST) as client,
         ):
             return client.getpeercert(binary_form=True) or b""
@@ -63,7 +63,7 @@ class Machine:
     def client(self) -> httpx.Client:
         """Believes in the authority's certificates only."""
         transport = Nearby(self.port(443), verify=self.authority.context())
-        return httpx.Client(transport=transport, base_url=f"https://{HOST}", timeout=PATIENCE)
+        return httpx.Client(transport=transport, base_url=f"https://{HOST}", timeout=LONG_PATIENCE)
 
     def asks_for_a_login(self) -> bool:
         """Fails while a worker that ends still shows the certificate before."""
@@ -78,7 +78,7 @@ class Machine:
         return self.container.logs().decode()
 
     def until(self, there: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + LONG_PATIENCE
         while True:
             with contextlib.suppress(OSError, httpx.TransportError):
                 if there():
@@ -141,7 +141,7 @@ def test_from_a_fresh_machine_to_a_renewed_certificate(machine: Machine) -> None
     challenge.mkdir(parents=True)
     (challenge / "token").write_text("thumbprint")
     url = f"http://127.0.0.1:{machine.port(80)}/.well-known/acme-challenge/token"
-    assert httpx.get(url, headers={"Host": HOST}, timeout=PATIENCE).text == "thumbprint"
+    assert httpx.get(url, headers={"Host": HOST}, timeout=LONG_PATIENCE).text == "thumbprint"
 
     shown = {placeholder}
     for _ in range(2):
@@ -243,7 +243,7 @@ def test_a_certificate_that_cannot_be_used_does_not_keep_it_from_starting(
         lines = [line for line in machine.logs().splitlines() if "placeholder" in line]
         assert len(lines) == 1
         assert lines[0].startswith(f"entrypoint: /etc/letsencrypt/live/{DOMAIN}{said}")
-        answer = httpx.get(f"http://127.0.0.1:{machine.port(80)}/x", headers={"Host": HOST}, timeout=PATIENCE)
+        answer = httpx.get(f"http://127.0.0.1:{machine.port(80)}/x", headers={"Host": HOST}, timeout=LONG_PATIENCE)
         assert (answer.status_code, answer.headers["location"]) == (301, f"https://{HOST}/x")
         mend(machine.live)
         machine.until(lambda: machine.shown() == expected[0], "the mended certificate")
@@ -294,7 +294,7 @@ def test_it_says_that_it_is_well_and_its_workers_are_nobody(machine: Machine) ->
 
 
 def test_it_ends_when_docker_asks_it_to(machine: Machine) -> None:
-    machine.container.stop(timeout=int(PATIENCE))
+    machine.container.stop(timeout=int(LONG_PATIENCE))
     machine.container.reload()
     assert machine.container.attrs["State"]["ExitCode"] == 0
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.fixtures.authority import Authority, Certificate
 from tests.fixtures.nginx import DOMAIN, HOST, LOGIN, Front, Nginx, run_script
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.raw_client import RawClient
 
 pytestmark = pytest.mark.nginx
@@ -27,7 +27,7 @@ def folder() -> Iterator[Path]:
 
 
 def clear_text(nginx: Nginx, host: str, path: str = "/x?a=%2F") -> httpx.Response:
-    return httpx.get(f"http://127.0.0.1:{nginx.http}{path}", headers={"Host": host}, timeout=PATIENCE)
+    return httpx.get(f"http://127.0.0.1:{nginx.http}{path}", headers={"Host": host}, timeout=LONG_PATIENCE)
 
 
 def test_clear_text_is_sent_to_https(front: Front) -> None:
@@ -36,7 +36,7 @@ def test_clear_text_is_sent_to_https(front: Front) -> None:
 
 
 def test_clear_text_at_the_port_for_tls_is_sent_to_https(front: Front) -> None:
-    answer = httpx.get(f"http://127.0.0.1:{front.nginx.https}/x", headers={"Host": HOST}, timeout=PATIENCE)
+    answer = httpx.get(f"http://127.0.0.1:{front.nginx.https}/x", headers={"Host": HOST}, timeout=LONG_PATIENCE)
     assert (answer.status_code, answer.headers["location"]) == (301, f"https://{HOST}/x")
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.fixtures.authority import Authority
 from tests.fixtures.nginx import DOMAIN, HOST, LOGIN, Front, running_front
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.raw_client import RawClient
 
 pytestmark = pytest.mark.nginx
@@ -40,7 +40,7 @@ def test_a_reload_drops_nothing(front: Front) -> None:
         def body() -> object:
             yield b"x" * 100_000
             half.release()
-            stop.wait(PATIENCE)
+            stop.wait(LONG_PATIENCE)
             yield b"x" * 100_000
 
         with front.client() as client:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.nginx import FOLDER, run_script, try_script
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 
 README = (FOLDER / "README.md").read_text()
 
@@ -164,7 +164,7 @@ def test_at_a_terminal_the_password_is_asked_for_twice_and_not_shown(passwords: 
             while question not in shown:
                 shown += os.read(here, 1000)
             os.write(here, answer.encode() + b"\n")
-        assert running.wait(PATIENCE) == status
+        assert running.wait(LONG_PATIENCE) == status
     assert b"secret" not in shown
     os.close(here)
     assert passwords.exists() == (status == 0)

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.e2e.conftest import ROOT
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.process_gateway import free_ports
 
 README = (ROOT / "README.md").read_text()
@@ -44,14 +44,16 @@ def demo_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
             break
     yield port
     process.terminate()
-    process.communicate(timeout=PATIENCE)
+    process.communicate(timeout=LONG_PATIENCE)
 
 
 @pytest.mark.model
 def test_the_curl_command_answers_with_the_transcript(demo_port: int) -> None:
     (command,) = [block for block in blocks("sh") if block.startswith("curl")]
     words = shlex.split(command.replace("\\\n", " ").replace(":8890", f":{demo_port}"))
-    done = subprocess.run([*words, "--silent"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=PATIENCE)
+    done = subprocess.run(
+        [*words, "--silent"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=LONG_PATIENCE
+    )
     assert "please start the project report now" in done.stdout
 
 
@@ -64,7 +66,7 @@ def test_the_sdk_example_prints_the_transcript(demo_port: int) -> None:
     example = example.replace('api_key="wg_..."', f'api_key="wg_...", default_headers={{"Host": "{host}"}}')
     example = example.replace("meeting.mp3", "samples/audio/en-the-meeting-is-open.wav")
     done = subprocess.run(
-        [sys.executable, "-c", example], cwd=ROOT, capture_output=True, text=True, check=True, timeout=PATIENCE
+        [sys.executable, "-c", example], cwd=ROOT, capture_output=True, text=True, check=True, timeout=LONG_PATIENCE
     )
     assert done.stdout.strip() == "the meeting is open"
 
@@ -72,7 +74,12 @@ def test_the_sdk_example_prints_the_transcript(demo_port: int) -> None:
 @pytest.mark.model
 def test_the_demo_shows_cold_warm_and_asleep_again() -> None:
     done = subprocess.run(
-        [sys.executable, "scripts/demo.py"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE
+        [sys.executable, "scripts/demo.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LONG_PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("'please open the door and close the window'") == 2
@@ -84,7 +91,12 @@ def test_the_configuration_in_the_readme_is_valid(tmp_path: Path) -> None:
     assert set(yaml.safe_load(example)) == {"engines"}
     (tmp_path / "config.yaml").write_text(example)
     done = subprocess.run(
-        [BIN / "whisper-gateway", "check"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=PATIENCE
+        [BIN / "whisper-gateway", "check"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LONG_PATIENCE,
     )
     assert (done.returncode, done.stderr) == (0, "")
 

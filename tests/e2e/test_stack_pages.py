@@ -16,7 +16,7 @@ from tests.e2e.compose import CPU, DOMAIN, VARIABLES
 from tests.e2e.compose_stack import IMAGES, LOGIN, WHISPER
 from tests.e2e.conftest import ROOT
 from tests.e2e.shipped import Shipped
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 
 pytestmark = [pytest.mark.docker, pytest.mark.model]
 
@@ -62,7 +62,7 @@ class Operator:
 
     def status(self, **credentials: object) -> int:
         with self.stack.client(WHISPER) as client:
-            return client.get("/health", timeout=PATIENCE, **credentials).status_code  # type: ignore[arg-type]
+            return client.get("/health", timeout=LONG_PATIENCE, **credentials).status_code  # type: ignore[arg-type]
 
     @property
     def bearer(self) -> dict[str, str]:

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
 from tests.e2e.compose_stack import LOGIN, WHISPERX
 from tests.e2e.shipped import Shipped, until
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 
 pytestmark = pytest.mark.docker
 
@@ -32,7 +32,7 @@ def websocket(shipped: Shipped, authorization: str) -> connect:
         port=shipped.https,
         ssl=shipped.tls(),
         server_hostname=WHISPERX,
-        open_timeout=PATIENCE,
+        open_timeout=LONG_PATIENCE,
     )
 
 
@@ -57,7 +57,7 @@ def test_a_websocket_wakes_the_engine_and_passes_messages_both_ways(shipped: Shi
         async with websocket(shipped, authorization) as socket:
             for message in ("words", b"\x00\xff" * 50_000, "é" * 1000):
                 await socket.send(message)
-                assert await asyncio.wait_for(socket.recv(), PATIENCE) == message
+                assert await asyncio.wait_for(socket.recv(), LONG_PATIENCE) == message
 
     shipped.sleep("whisperx")
     asyncio.run(talk(f"Bearer {key}"))
@@ -81,7 +81,7 @@ def test_an_engine_that_dies_closes_its_websockets_in_a_way_that_is_noticed(ship
     async def talk(socket: ClientConnection) -> int | None:
         await socket.send("die")
         with pytest.raises(ConnectionClosedError) as ended:
-            await asyncio.wait_for(socket.recv(), PATIENCE)
+            await asyncio.wait_for(socket.recv(), LONG_PATIENCE)
         return ended.value.rcvd.code if ended.value.rcvd else None
 
     async def connected() -> int | None:

@@ -99,15 +99,14 @@ def test_3_gb_are_refused_at_once_in_json_and_wake_nothing(
     file = tmp_path / "too-large"
     with file.open("wb") as large:
         large.truncate(TOO_LARGE)
-    words = (version, "-H", "Expect:", "-w", "\n%{http_code} %{size_upload} %{time_total}", "-T", str(file))
+    words = (version, "-H", "Expect:", "-w", "\n%{http_code} %{size_upload}", "-T", str(file))
     done = curl(shipped, key, *words, f"https://{WHISPER}/v1/audio/transcriptions")
     body, told = done.stdout.rsplit("\n", 1)
-    status, sent, seconds = told.split()
+    status, sent = told.split()
     error = json.loads(body)["error"]
     assert (status, error["code"]) == ("413", "payload_too_large")
     assert "UPLOAD_LIMIT" in error["message"]
     assert int(sent) < 16 * MIB
-    assert float(seconds) < 5
     assert shipped.engine("whisper")["phase"] == "asleep"
 
 

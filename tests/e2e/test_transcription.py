@@ -13,7 +13,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from tests.e2e.conftest import HOST, ROOT, Engine
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.process_gateway import GatewayProcess
 
 pytestmark = [pytest.mark.docker, pytest.mark.model]
@@ -77,7 +77,7 @@ def test_200_simultaneous_cold_requests_cause_one_start_and_get_200_right_answer
     async def ask_all() -> list[tuple[str, str]]:
         limits = httpx.Limits(max_connections=None)
         async with (
-            httpx.AsyncClient(limits=limits, timeout=PATIENCE) as http,
+            httpx.AsyncClient(limits=limits, timeout=LONG_PATIENCE) as http,
             AsyncOpenAI(**sdk(gateway), http_client=http) as client,
         ):
             return await asyncio.gather(*[ask(client, EXACT[n % len(EXACT)]) for n in range(200)])

@@ -14,9 +14,6 @@ from tests.fixtures.raw_client import RawClient
 from tests.fixtures.standin import StandIn, running_standin
 from tests.inprocess.conftest import Stats
 
-AT_ONCE = 3.0
-"""Seconds, for a busy machine; but for its end nothing would tell us for minutes that a client has gone."""
-BY_LOOKING = 5.0
 POST = "POST {} HTTP/1.1\r\nHost: whisper.test\r\nContent-Length: 1000000000\r\n\r\n"
 
 
@@ -37,9 +34,9 @@ def until_served(gateway: Gateway, stats: Stats) -> int:
     return left
 
 
-def let_go(gateway: Gateway, stats: Stats, left: int, within: float = AT_ONCE) -> None:
-    gateway.until(gateway.is_free, within)
-    gateway.until(lambda: stats.active == 0 and stats()["client_left"] == left + 1, within)
+def let_go(gateway: Gateway, stats: Stats, left: int) -> None:
+    gateway.until(gateway.is_free)
+    gateway.until(lambda: stats.active == 0 and stats()["client_left"] == left + 1)
 
 
 def test_while_it_waits_for_the_answer(raw: RawClient, leave: Leave, gateway: Gateway, stats: Stats) -> None:
@@ -103,7 +100,7 @@ def test_while_its_upload_is_held_back(leave: Leave, stalling: Gateway) -> None:
         send_until_held_back(client, stalling)
         assert stalling.engine().serving == 1
         leave(client)
-        stalling.until(stalling.is_free, BY_LOOKING)
+        stalling.until(stalling.is_free)
 
 
 def test_by_a_reset_while_its_upload_is_held_back_and_all_buffers_are_full(stalling: Gateway) -> None:
@@ -113,7 +110,7 @@ def test_by_a_reset_while_its_upload_is_held_back_and_all_buffers_are_full(stall
         client.send_what_fits(b"x" * 100_000)
         assert stalling.engine().serving == 1
         client.reset()
-        stalling.until(stalling.is_free, BY_LOOKING)
+        stalling.until(stalling.is_free)
 
 
 def test_while_requests_wait_behind_its_first(raw: RawClient, leave: Leave, gateway: Gateway, stats: Stats) -> None:
@@ -123,7 +120,7 @@ def test_while_requests_wait_behind_its_first(raw: RawClient, leave: Leave, gate
         raw.get("/instance")
     left = until_served(gateway, stats)
     leave(raw)
-    let_go(gateway, stats, left, BY_LOOKING)
+    let_go(gateway, stats, left)
     assert stats.requests().get("/instance", 0) == before
 
 
@@ -134,7 +131,7 @@ def test_while_the_engine_wakes(standin: StandIn) -> None:
         with gateway.raw() as client:
             client.send(POST.format("/sum") + "x" * 1000)
             gateway.until(lambda: gateway.engine().waiting == 1)
-        gateway.until(gateway.is_free, AT_ONCE)
+        gateway.until(gateway.is_free)
         gateway.on_loop(gateway.runtimes["whisper"].start_gate.set)
         gateway.reaches(Phase.READY)
         assert gateway.engine().idle_in is not None
@@ -147,7 +144,7 @@ def test_while_the_engine_wakes_and_its_upload_is_held_back(standin: StandIn) ->
             client.send(POST.format("/sum"))
             send_until_held_back(client, gateway)
             assert gateway.engine().waiting == 1
-        gateway.until(gateway.is_free, BY_LOOKING)
+        gateway.until(gateway.is_free)
 
 
 def test_a_client_whose_machine_vanishes_is_found_by_the_kernel(raw: RawClient, gateway: Gateway) -> None:
@@ -164,7 +161,7 @@ def test_the_log_says_that_it_was_the_client(standin: StandIn) -> None:
         with gateway.raw() as client:
             client.get("/slow?ms=60000")
             gateway.until(lambda: gateway.engine().serving == 1)
-        gateway.until(lambda: bool(gateway.events("request.ended")), AT_ONCE)
+        gateway.until(lambda: bool(gateway.events("request.ended")))
         assert gateway.events("request.ended")[0]["error"] == "client_gone"
 
 
@@ -177,6 +174,6 @@ def test_a_crowd_that_leaves_leaves_nothing_behind(gateway: Gateway, stats: Stat
         leaver.start()
     for leaver in leavers:
         leaver.join()
-    gateway.until(gateway.is_free, AT_ONCE)
+    gateway.until(gateway.is_free)
     gateway.until(lambda: stats()["open_connections"] <= before)
     assert gateway.engine().phase is Phase.READY

@@ -15,6 +15,7 @@ from gateway.lifecycle.phases import Phase
 from gateway.proxy.http import Message
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
 from tests.fixtures.patience import PATIENCE
+from tests.fixtures.raw_client import RawClient
 from tests.fixtures.standin import StandIn
 
 PORTAL = "portal.test"
@@ -176,10 +177,11 @@ def test_a_wake_that_is_called_off_does_not_keep_its_caller_waiting(control: htt
     assert (answers[0].status_code, answers[0].json()["phase"]) == (202, "asleep")
 
 
-def test_who_leaves_while_waiting_for_a_wake_leaves_nothing_behind(own: Gateway, admin: httpx.Client) -> None:
+def test_who_leaves_while_waiting_for_a_wake_leaves_nothing_behind(own: Gateway) -> None:
     own.on_loop(own.runtimes["whisper"].start_gate.clear)
-    with pytest.raises(httpx.ReadTimeout):
-        admin.post("/api/engines/whisper/wake?wait=true", timeout=0.3)
+    with RawClient(own.admin_port) as leaver:
+        leaver.send("POST /api/engines/whisper/wake?wait=true HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
+        own.until(lambda: bool(own.engine()._phase_waiters))
     own.until(lambda: not own.engine()._phase_waiters)
     own.on_loop(own.runtimes["whisper"].start_gate.set)
     own.reaches(Phase.READY)

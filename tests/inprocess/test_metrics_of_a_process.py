@@ -16,7 +16,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.process_gateway import GatewayProcess, free_ports
 from tests.fixtures.raw_client import RawClient
 from tests.fixtures.standin import STANDIN
@@ -39,7 +39,7 @@ class Watched(GatewayProcess):
 
     def becomes(self, wanted: Callable[[float], bool] | float, name: str, **labels: str) -> float:
         """Waits until the value is as wanted: a request is counted after its client has the answer."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + LONG_PATIENCE
         while True:
             value = self.value(name, **labels)
             if wanted(value) if callable(wanted) else value == wanted:
@@ -48,7 +48,7 @@ class Watched(GatewayProcess):
             time.sleep(0.01)
 
     def get(self, path: str, engine: str = "whisper", **options: Any) -> httpx.Response:
-        return httpx.get(f"{self.url}{path}", headers={"host": f"{engine}.test"}, timeout=PATIENCE, **options)
+        return httpx.get(f"{self.url}{path}", headers={"host": f"{engine}.test"}, timeout=LONG_PATIENCE, **options)
 
 
 @contextmanager
@@ -72,8 +72,8 @@ def running(folder: Path, engines: dict[str, dict[str, Any]], **settings: Any) -
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """One engine with one seat and one place to wait, which takes a second to wake, and one that cannot start."""
-    slow = {"concurrency": 1, "queue": {"limit": 1}, "words": ["START_DELAY_MS=1000"], "answer_timeout": "1s"}
+    """One engine with one seat and one place to wait, which takes three seconds to wake, and one that cannot start."""
+    slow = {"concurrency": 1, "queue": {"limit": 1}, "words": ["START_DELAY_MS=3000"], "answer_timeout": "2s"}
     broken = {"words": ["EXIT_AFTER_MS=1"]}
     with running(tmp_path_factory.mktemp("metrics"), {"whisper": slow, "broken": broken}) as one:
         yield one
@@ -93,7 +93,7 @@ def test_a_wake_counts_with_all_its_stages_and_the_upload_meanwhile_is_in_the_sp
 
     def upload() -> None:
         url, headers = f"{shared.url}/echo", {"host": "whisper.test"}
-        answers.append(httpx.post(url, headers=headers, content=body, timeout=PATIENCE))
+        answers.append(httpx.post(url, headers=headers, content=body, timeout=LONG_PATIENCE))
 
     thread = threading.Thread(target=upload)
     thread.start()
@@ -112,9 +112,9 @@ def test_a_wake_counts_with_all_its_stages_and_the_upload_meanwhile_is_in_the_sp
     took = shared.value("wake_seconds_sum", engine="whisper")
     waited = shared.value("queue_wait_seconds_sum", engine="whisper")
     assert shared.value("queue_wait_seconds_count", engine="whisper") == 1
-    assert 0.9 < took < PATIENCE
-    assert 0.9 < waited < PATIENCE
-    assert waited < shared.value("request_seconds_sum", engine="whisper") < PATIENCE
+    assert 0.9 < took < LONG_PATIENCE
+    assert 0.9 < waited < LONG_PATIENCE
+    assert waited < shared.value("request_seconds_sum", engine="whisper") < LONG_PATIENCE
     for phase, cause in (("waking", "RequestArrived"), ("ready", "BecameReady")):
         assert shared.value("engine_phase_changes_total", engine="whisper", phase=phase, cause=cause) == 1
 
@@ -231,6 +231,6 @@ def test_a_budget_is_shown_with_what_engines_need_and_how_they_make_room(tmp_pat
         assert gateway.value("evictions_total") == 1
         assert gateway.value("engine_phase", engine="one", phase="asleep") == 1
         assert gateway.value("wake_seconds_count", stage="queue") == 2
-        assert 0 < gateway.value("wake_seconds_sum", engine="two", stage="queue") < PATIENCE
+        assert 0 < gateway.value("wake_seconds_sum", engine="two", stage="queue") < LONG_PATIENCE
         assert gateway.value("budget_bytes", resource="memory") == 4 * MIB
         assert gateway.value("engine_needs_bytes", engine="two", resource="memory") == 3 * MIB

@@ -111,6 +111,7 @@ def test_who_waits_too_long_is_told_so(standin: StandIn) -> None:
         assert 1 <= int(answer.get("retry-after") or 0) <= 600
         gateway.until(lambda: gateway.engine().waiting == 0)
         holder.goes()
+        gateway.until(lambda: gateway.engine().serving == 0)
         assert late.get("/hello").answer().status == 200
 
 

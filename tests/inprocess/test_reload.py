@@ -14,7 +14,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.process_gateway import GatewayProcess, free_ports
 from tests.fixtures.standin import STANDIN
 
@@ -38,7 +38,7 @@ class Load:
         while not self._over.is_set():
             try:
                 with httpx.Client(
-                    base_url=self._gateway.url, headers={"host": "whisper.test"}, timeout=PATIENCE
+                    base_url=self._gateway.url, headers={"host": "whisper.test"}, timeout=LONG_PATIENCE
                 ) as client:
                     for _ in range(20):
                         answer = client.post("/echo", content=b"x" * 1000)
@@ -56,7 +56,7 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         for thread in self._threads:
-            thread.join(PATIENCE)
+            thread.join(LONG_PATIENCE)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def gateway(tmp_path: Path) -> Iterator[GatewayProcess]:
 
 
 def ask(gateway: GatewayProcess, host: str = "whisper.test", path: str = "/instance") -> str:
-    answer = httpx.get(f"{gateway.url}{path}", headers={"host": host}, timeout=PATIENCE)
+    answer = httpx.get(f"{gateway.url}{path}", headers={"host": host}, timeout=LONG_PATIENCE)
     assert answer.status_code == 200, answer.text
     text: str = answer.text
     return text
@@ -136,7 +136,7 @@ def test_a_file_with_problems_changes_nothing_and_says_why(gateway: GatewayProce
 def command(gateway: GatewayProcess) -> subprocess.CompletedProcess[str]:
     program = Path(sys.executable).parent / "whisper-gateway"
     words = [program, "reload", "--admin", gateway.admin_url.removeprefix("http://")]
-    return subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    return subprocess.run(words, capture_output=True, text=True, timeout=LONG_PATIENCE, check=False)
 
 
 def test_an_engine_that_is_run_another_way_takes_over_without_losing_a_request(gateway: GatewayProcess) -> None:
@@ -154,11 +154,11 @@ def test_a_removed_engine_serves_whom_it_has_and_its_hostname_is_gone(gateway: G
     (port,) = free_ports(1)
     other = stand_in(port) | {"hosts": ["other.test"]}
     url = f"{gateway.url}/sse?n=20&interval_ms=100"
-    with httpx.stream("GET", url, headers={"host": "whisper.test"}, timeout=PATIENCE) as stream:
+    with httpx.stream("GET", url, headers={"host": "whisper.test"}, timeout=LONG_PATIENCE) as stream:
         gateway.config.write_text(changed(gateway, lambda data: data.update(engines={"other": other})))
         line = reloads(gateway, 1)
         assert (line["added"], line["changed"], line["removed"]) == (["other"], [], ["whisper"])
-        assert httpx.get(gateway.url, headers={"host": "whisper.test"}, timeout=PATIENCE).status_code == 404
+        assert httpx.get(gateway.url, headers={"host": "whisper.test"}, timeout=LONG_PATIENCE).status_code == 404
         ask(gateway, "other.test")
         assert gateway.events("engine.retired") == []
         assert "".join(stream.iter_text()).count("data:") >= 20

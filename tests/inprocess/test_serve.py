@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.process_gateway import GatewayProcess, free_ports
 from tests.fixtures.raw_client import RawClient
 from tests.fixtures.standin import STANDIN
@@ -53,11 +53,11 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
 
 def get(gateway: GatewayProcess, path: str) -> httpx.Response:
-    return httpx.get(f"{gateway.url}{path}", headers={"host": "whisper.test"}, timeout=PATIENCE)
+    return httpx.get(f"{gateway.url}{path}", headers={"host": "whisper.test"}, timeout=LONG_PATIENCE)
 
 
 def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([PROGRAM, *words], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    return subprocess.run([PROGRAM, *words], capture_output=True, text=True, timeout=LONG_PATIENCE, check=False)
 
 
 def test_a_sleeping_engine_wakes_answers_and_goes_back_to_sleep(serve: Serve) -> None:
@@ -100,7 +100,7 @@ def test_sigterm_ends_it_without_a_traceback_even_with_clients_and_engines_at_wo
 def test_sighup_does_not_end_it(serve: Serve) -> None:
     gateway = serve()
     first = get(gateway, "/instance").json()["id"]
-    with RawClient(gateway.port).get("/slow?ms=300") as client:
+    with RawClient(gateway.port).get("/slow?ms=2000") as client:
         gateway.until("whisper", serving=1)
         assert gateway.process is not None
         gateway.process.send_signal(signal.SIGHUP)
@@ -159,7 +159,7 @@ def test_it_recovers_from_more_connections_than_it_may_have(serve: Serve) -> Non
 
 def wait_for_an_answer(gateway: GatewayProcess) -> int:
     """The gateway may need a moment to hear that connections have ended."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + LONG_PATIENCE
     while True:
         try:
             return get(gateway, "/hello").status_code

@@ -236,7 +236,7 @@ def test_a_kept_connection_that_had_ended_is_no_reason_to_fail() -> None:
 
 def test_a_request_that_is_repeated_has_one_lease_only() -> None:
     """With two it would hold the engine that it waits for: one that cannot be woken must become FAILED at once."""
-    starting = {"start_timeout": "300ms"}
+    starting = {"start_timeout": "2s"}
     with waiting(closing(), engine=starting) as stage:
         runtime = stage.gateway.runtimes["whisper"]
 
@@ -269,7 +269,7 @@ def test_an_answer_that_does_not_begin_in_time_is_504() -> None:
     script = threading.Event()
     with (
         scripted_engine(lambda visit: _first_only(visit, script)) as engine,
-        running_gateway({"whisper": Engine(engine.port, answer_timeout="300ms")}) as gateway,
+        running_gateway({"whisper": Engine(engine.port, answer_timeout="1500ms")}) as gateway,
         gateway.raw() as client,
     ):
         for _ in range(3):  # one timer serves them all
@@ -287,7 +287,7 @@ def _first_only(visit: Visit, over: threading.Event) -> None:
 
 
 def test_a_gateway_that_stops_lets_it_finish() -> None:
-    with waiting(saying(OK), drain_timeout="10s") as stage:
+    with waiting(saying(OK), drain_timeout="10m") as stage:
         stage.gateway.stop()
         stage.gateway.until(lambda: stage.tasks == 1)
         stage.speak()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 
 import httpx
 import pytest
 
 from gateway.lifecycle.phases import Phase
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.raw_client import Incomplete
+from tests.fixtures.scripted_engine import Visit
 from tests.fixtures.standin import StandIn
+from tests.inprocess.staging import OK, staged
 
 
 def serving(gateway: Gateway, count: int = 1) -> None:
@@ -27,12 +29,20 @@ def refuses_connections(gateway: Gateway) -> bool:
     return False
 
 
-def test_a_running_answer_finishes_and_nobody_new_is_let_in(standin: StandIn) -> None:
-    with running_gateway({"whisper": Engine(standin.port)}, drain_timeout="10s") as gateway, gateway.raw() as client:
-        client.get("/slow?ms=700")
+def test_a_running_answer_finishes_and_nobody_new_is_let_in() -> None:
+    goes_on = threading.Event()
+
+    def script(visit: Visit) -> None:
+        if visit.head() and goes_on.wait(PATIENCE):
+            visit.say(OK)
+
+    with staged(script, gateway={"drain_timeout": "10m"}) as stage:
+        gateway, client = stage.gateway, stage.raw
+        client.get("/x")
         serving(gateway)
         gateway.stop()
         gateway.until(lambda: refuses_connections(gateway))
+        goes_on.set()
         answer = client.answer()
         assert (answer.status, answer.get("connection")) == (200, "close")
         assert client.ended()
@@ -41,7 +51,7 @@ def test_a_running_answer_finishes_and_nobody_new_is_let_in(standin: StandIn) ->
 
 
 def test_a_running_upload_finishes(standin: StandIn) -> None:
-    with running_gateway({"whisper": Engine(standin.port)}, drain_timeout="10s") as gateway, gateway.raw() as client:
+    with running_gateway({"whisper": Engine(standin.port)}, drain_timeout="10m") as gateway, gateway.raw() as client:
         client.send("POST /sum HTTP/1.1\r\nHost: whisper.test\r\nContent-Length: 10\r\n\r\nhello")
         serving(gateway)
         gateway.stop()
@@ -51,7 +61,7 @@ def test_a_running_upload_finishes(standin: StandIn) -> None:
 
 
 def test_an_answer_that_has_begun_finishes(standin: StandIn) -> None:
-    with running_gateway({"whisper": Engine(standin.port)}, drain_timeout="10s") as gateway, gateway.raw() as client:
+    with running_gateway({"whisper": Engine(standin.port)}, drain_timeout="10m") as gateway, gateway.raw() as client:
         client.get("/sse?n=6&interval_ms=100")
         serving(gateway)
         gateway.stop()
@@ -60,17 +70,15 @@ def test_an_answer_that_has_begun_finishes(standin: StandIn) -> None:
 
 
 def test_an_idle_connection_is_closed_at_once(standin: StandIn) -> None:
-    with running_gateway({"whisper": Engine(standin.port)}, drain_timeout="10s") as gateway, gateway.raw() as client:
+    with running_gateway({"whisper": Engine(standin.port)}, drain_timeout="10m") as gateway, gateway.raw() as client:
         assert client.get().answer().status == 200
-        begun = time.monotonic()
         gateway.stop()
         assert client.ended()
         gateway.join()
-        assert time.monotonic() < begun + 3
 
 
 def test_a_connection_that_never_spoke_is_closed_at_once(standin: StandIn) -> None:
-    with running_gateway({"whisper": Engine(standin.port)}, drain_timeout="10s") as gateway, gateway.raw() as client:
+    with running_gateway({"whisper": Engine(standin.port)}, drain_timeout="10m") as gateway, gateway.raw() as client:
         gateway.until(lambda: len(gateway.connections) == 1)
         gateway.stop()
         assert client.ended()
@@ -78,15 +86,13 @@ def test_a_connection_that_never_spoke_is_closed_at_once(standin: StandIn) -> No
 
 
 def test_a_request_that_has_only_begun_to_arrive_is_503(standin: StandIn) -> None:
-    with running_gateway({"whisper": Engine(standin.port)}, drain_timeout="10s") as gateway, gateway.raw() as client:
+    with running_gateway({"whisper": Engine(standin.port)}, drain_timeout="10m") as gateway, gateway.raw() as client:
         client.send("GET /hello HTTP/1.1\r\nHost: whis")
         gateway.until(lambda: any(connection._in_head for connection in gateway.connections))
-        begun = time.monotonic()
         gateway.stop()
         answer = client.answer()
         assert (answer.status, json.loads(answer.body)["code"]) == (503, "shutting_down")
         gateway.join()
-        assert time.monotonic() < begun + 3
 
 
 def test_what_waits_for_its_engine_beyond_the_limit_is_503(standin: StandIn) -> None:
@@ -110,7 +116,7 @@ def test_what_waits_for_its_engine_beyond_the_limit_is_503(standin: StandIn) -> 
 
 
 def test_what_waits_for_an_engine_that_comes_up_in_time_is_served(standin: StandIn) -> None:
-    with running_gateway({"whisper": Engine(standin.port)}, drain_timeout="10s") as gateway, gateway.raw() as client:
+    with running_gateway({"whisper": Engine(standin.port)}, drain_timeout="10m") as gateway, gateway.raw() as client:
         gateway.on_loop(gateway.runtimes["whisper"].start_gate.clear)
         client.get()
         gateway.until(lambda: gateway.engine().waiting == 1)
@@ -135,10 +141,8 @@ def test_a_client_that_does_not_read_does_not_keep_the_gateway(standin: StandIn)
     with running_gateway({"whisper": Engine(standin.port)}, drain_timeout="200ms") as gateway, gateway.raw() as client:
         client.get("/big?bytes=1000000000")
         gateway.until(lambda: any(connection.write_blocked for connection in gateway.connections))
-        begun = time.monotonic()
         gateway.stop()
         gateway.join()
-        assert time.monotonic() < begun + 5
 
 
 @pytest.mark.parametrize(("on_exit", "stops"), [("leave", 0), ("stop", 1)])

@@ -16,7 +16,7 @@ from gateway.config import Config
 from gateway.config.schema import EngineSpec
 from gateway.runtimes.base import Address
 from gateway.runtimes.memory import MemoryRuntime
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.process_gateway import GatewayProcess, free_ports
 from tests.fixtures.standin import STANDIN
 
@@ -46,7 +46,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
 
 def ask(gateway: GatewayProcess, name: str) -> int:
-    return httpx.get(f"{gateway.url}/hello", headers={"host": f"{name}.test"}, timeout=PATIENCE).status_code
+    return httpx.get(f"{gateway.url}/hello", headers={"host": f"{name}.test"}, timeout=LONG_PATIENCE).status_code
 
 
 def reloaded(gateway: GatewayProcess, **sections: Any) -> None:
@@ -73,14 +73,14 @@ def test_engines_are_preloaded_and_kept_warm_without_any_request(make: Make) -> 
 def test_where_not_all_fit_one_is_kept_warm_and_the_others_take_its_place_when_they_are_asked_for(make: Make) -> None:
     needs = {"needs": {"memory": "3g"}}
     gateway = make(
-        {"memory": "4g", "turn": "200ms"}, warm={**needs, "keep_warm": ["always"]}, other={**needs, "idle_after": "1s"}
+        {"memory": "4g", "turn": "200ms"}, warm={**needs, "keep_warm": ["always"]}, other={**needs, "idle_after": "3s"}
     )
     gateway.until("warm", phase="ready")
     assert ask(gateway, "other") == 200
     gateway.until("warm", phase="queued")
     gateway.until("other", phase="asleep")
     gateway.until("warm", phase="ready")
-    metrics = httpx.get(f"{gateway.admin_url}/metrics", timeout=PATIENCE).text
+    metrics = httpx.get(f"{gateway.admin_url}/metrics", timeout=LONG_PATIENCE).text
     assert 'whisper_gateway_evictions_total{engine="warm"} 1.0' in metrics
 
 

@@ -86,7 +86,7 @@ def test_frames_sent_before_a_sleeping_engine_agrees_are_not_lost(standin: Stand
 @pytest.mark.parametrize("together", [True, False])
 def test_an_upgrade_behind_another_request_waits_its_turn(raw: RawClient, *, together: bool) -> None:
     parts = [
-        b"GET /slow?ms=500 HTTP/1.1\r\nHost: whisper.test\r\n\r\n",
+        b"GET /slow?ms=2000 HTTP/1.1\r\nHost: whisper.test\r\n\r\n",
         UPGRADE.format("/ws").encode(),
         text_frame(b"early"),
         text_frame(b"bird"),
@@ -242,7 +242,7 @@ def test_a_gateway_that_stops_ends_the_websocket_with_1012(standin: StandIn) -> 
 
 
 def test_a_websocket_that_ends_while_the_gateway_drains_ends_as_usual(standin: StandIn) -> None:
-    with running_gateway({"whisper": Engine(standin.port)}, drain_timeout="10s") as gateway:
+    with running_gateway({"whisper": Engine(standin.port)}, drain_timeout="10m") as gateway:
         with opened(gateway) as client:
             gateway.stop()
             client.send("still here")

@@ -9,6 +9,7 @@ from typing import Any
 from websockets.sync.client import ClientConnection, connect
 
 from tests.fixtures.gateway import Gateway
+from tests.fixtures.patience import PATIENCE
 
 UPGRADE = (
     "GET {} HTTP/1.1\r\nHost: whisper.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -20,7 +21,7 @@ def opened(gateway: Gateway, path: str = "/ws", host: str = "whisper.test", **op
     """A WebSocket through the gateway."""
     sock = socket.create_connection(("127.0.0.1", gateway.port))
     options = {"compression": None, "max_size": None, **options}
-    client: ClientConnection = connect(f"ws://{host}{path}", sock=sock, proxy=None, **options)
+    client: ClientConnection = connect(f"ws://{host}{path}", sock=sock, proxy=None, open_timeout=PATIENCE, **options)
     return client
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from gateway.config import load_config
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.packaging.programs import program
 from tests.packaging.test_service import DROP_IN, UNIT, settings
 
@@ -41,7 +41,7 @@ def evaluate(tmp_path: Path) -> Evaluate:
         done = subprocess.run(
             [*command, f"with import {ROOT}/tests/packaging/stand_in.nix; {expression}"],
             env={**os.environ, **folders, "PYTHON_PACKAGES": packages},
-            capture_output=True, text=True, check=False, timeout=PATIENCE,
+            capture_output=True, text=True, check=False, timeout=LONG_PATIENCE,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)

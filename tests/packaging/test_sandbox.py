@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from tests.conftest import REQUIRE_ALL
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.process_gateway import free_ports
 
 GATEWAY = Path(sys.executable).parent / "whisper-gateway"
@@ -54,10 +54,10 @@ def test_under_systemd_the_gateway_lives_without_writable_code_and_its_journal_h
         try:
             lines = closing.enter_context(journal.makefile(encoding="utf-8"))
             first = next(line for line in lines if "gateway.started" in line)
-            answer = httpx.get(f"http://127.0.0.1:{port}/", headers={"Host": "engine.test"}, timeout=PATIENCE)
+            answer = httpx.get(f"http://127.0.0.1:{port}/", headers={"Host": "engine.test"}, timeout=LONG_PATIENCE)
             process.send_signal(signal.SIGTERM)
             written = [first, *lines]
-            status = process.wait(PATIENCE)
+            status = process.wait(LONG_PATIENCE)
         finally:
             process.kill()
             process.wait()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.packaging.programs import program
 
 PACKAGING = Path(__file__).parents[2] / "packaging"
@@ -44,7 +44,7 @@ def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def analyze(*words: str) -> subprocess.CompletedProcess[str]:
     command = [program("systemd-analyze"), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONG_PATIENCE)
 
 
 def test_systemd_finds_nothing_wrong_with_it(unit: Path) -> None:

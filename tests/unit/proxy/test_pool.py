@@ -13,6 +13,7 @@ from gateway.proxy.pool import MOST_SPARE, ConnectFailed, Pool
 from gateway.proxy.upstream import Broke
 from gateway.runtimes.base import Address
 from tests.fixtures.gateway import free_port
+from tests.fixtures.patience import PATIENCE
 from tests.unit.proxy.engine import GET, OK, exchange, fetch, tiny_engine
 
 pytestmark = pytest.mark.anyio
@@ -73,7 +74,9 @@ async def test_one_that_the_engine_closed_is_forgotten(pool: Pool) -> None:
         for writer in list(engine.open):
             writer.close()
         await engine.until_open(0)
-        await asyncio.sleep(0.01)  # until its end has been read here, too
+        async with asyncio.timeout(PATIENCE):
+            while pool._idle:  # noqa: ASYNC110 - its end has to be read here, too
+                await asyncio.sleep(0)
         assert (await fetch(pool, engine.address))[1] == b"ok"
         assert engine.connections == 2
 
@@ -98,11 +101,13 @@ async def test_what_is_idle_for_too_long_is_closed_and_nothing_stays_behind() ->
 
 
 async def test_what_is_used_in_time_is_not_closed() -> None:
-    pool = Pool(idle_timeout=0.2)
+    pool = Pool(idle_timeout=100)
     async with tiny_engine() as engine:
         for _ in range(6):
             await fetch(pool, engine.address)
-            await asyncio.sleep(0.06)
+            ((upstream,),) = pool._idle.values()
+            upstream.idle_since -= 60  # that long ago, it seems
+            pool._sweep()
         assert engine.connections == 1
     pool.close()
 

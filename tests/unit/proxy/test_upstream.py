@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from gateway.proxy.pool import Pool
 from gateway.proxy.upstream import HIGH_WATER, Answer, Broke, Upstream
 from gateway.runtimes.base import Address
+from tests.fixtures.patience import PATIENCE
 from tests.unit.proxy.engine import GET, OK, exchange, tiny_engine
 
 pytestmark = pytest.mark.anyio
@@ -236,7 +237,7 @@ async def listened_to(data: bytes, cuts: list[int]) -> None:
             upstream.data_received(data[start:end])
     upstream.connection_lost(None)
     try:
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE):
             while (await upstream.answer()).status < 200 and upstream._informational:
                 pass
             while (await upstream.read())[1]:

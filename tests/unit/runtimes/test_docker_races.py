@@ -86,7 +86,7 @@ async def test_a_stop_waits_for_the_start_that_was_given_up(slow: SlowDocker, ru
     slow.may_start.clear()
     async with asyncio.TaskGroup() as tasks:
         start = tasks.create_task(runtime.start())
-        assert await asyncio.to_thread(slow.starting.wait, 10)
+        assert await asyncio.to_thread(slow.starting.wait, PATIENCE)
         await give_up(start)
         stop = tasks.create_task(runtime.stop())
         await asyncio.sleep(0.05)

@@ -12,7 +12,7 @@ import pytest
 from anyio import to_thread
 
 from tests.fixtures.engine_process import EngineProcess
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.speech import DIALOGUE, GOODBYE, long_talk, recording, said
 from tests.whisperx.contract.calls import answered, post, text_of
 
@@ -50,7 +50,7 @@ def test_a_problem_looks_as_fastapi_s_clients_expect_it(engine: EngineProcess) -
 def test_every_path_has_its_dialect_and_every_answer_a_name(
     engine: EngineProcess, method: str, path: str, code: str
 ) -> None:
-    answer = httpx.request(method, f"{engine.url}{path}", timeout=PATIENCE)
+    answer = httpx.request(method, f"{engine.url}{path}", timeout=LONG_PATIENCE)
     openai = path.startswith(("/v1/", "/api/"))
     told: dict[str, Any] = answer.json()["error"] if openai else answer.json()
     assert told["code"] == code
@@ -67,8 +67,8 @@ def test_too_large_an_upload_is_refused(engine: EngineProcess, path: str) -> Non
 
 
 def test_the_docs_and_the_description_are_served(engine: EngineProcess) -> None:
-    assert "/openapi.json" in httpx.get(f"{engine.url}/docs", timeout=PATIENCE).text
-    paths = httpx.get(f"{engine.url}/openapi.json", timeout=PATIENCE).json()["paths"]
+    assert "/openapi.json" in httpx.get(f"{engine.url}/docs", timeout=LONG_PATIENCE).text
+    paths = httpx.get(f"{engine.url}/openapi.json", timeout=LONG_PATIENCE).json()["paths"]
     assert {"/transcribe", "/align", "/diarize", "/progress/{request_id}", "/v1/audio/transcriptions"} <= set(paths)
 
 
@@ -100,7 +100,7 @@ def test_a_stream_tells_every_stage_and_then_the_answer(engine: EngineProcess) -
     assert {event["stage"] for event in progress} == {"decode", "transcribe", "align", "diarize"}
     fractions = [event["fraction"] for event in progress]
     assert fractions == sorted(fractions)
-    report = httpx.get(f"{engine.url}/progress/streamed-1", timeout=PATIENCE).json()
+    report = httpx.get(f"{engine.url}/progress/streamed-1", timeout=LONG_PATIENCE).json()
     assert (report["state"], report["fraction"]) == ("done", 1.0)
     assert set(report["stages"].values()) == {1.0}
 
@@ -108,7 +108,7 @@ def test_a_stream_tells_every_stage_and_then_the_answer(engine: EngineProcess) -
 def test_only_the_stages_that_were_asked_for_are_told_of(engine: EngineProcess) -> None:
     def stages(path: str, **fields: str) -> set[str]:
         post(engine, path, recording(GOODBYE), request_id="stages", **fields)
-        return set(httpx.get(f"{engine.url}/progress/stages", timeout=PATIENCE).json()["stages"])
+        return set(httpx.get(f"{engine.url}/progress/stages", timeout=LONG_PATIENCE).json()["stages"])
 
     assert stages("/transcribe", align="false") == {"decode", "transcribe"}
     assert stages("/transcribe") == {"decode", "transcribe", "align"}

@@ -23,13 +23,13 @@ from tests.unit.engines.transcription.boxes import boastful
 
 LIMIT_S = 3600.0
 SOON_S = 10.0
-"""Damaged files take hundredths of a second; machines that run tests have bad moments."""
+"""Of this process's own work: damaged files take hundredths of one."""
 LITTLE_MB = 150
 
 
 def heard(content: bytes) -> audio.Samples | None:
     """None if the file is refused. Whatever else is raised is a failure, and so is a long wait."""
-    began = time.monotonic()
+    began = time.process_time()
     samples = None
     with suppress(BadAudio):
         upload = io.BytesIO(content)
@@ -38,7 +38,7 @@ def heard(content: bytes) -> audio.Samples | None:
         assert samples.dtype == np.float32
         assert samples.ndim == 1
         assert np.abs(samples).max(initial=0) <= 1
-    assert time.monotonic() - began < SOON_S
+    assert time.process_time() - began < SOON_S
     return samples
 
 
@@ -198,10 +198,10 @@ def test_many_channels_take_no_more_memory_than_one() -> None:
 def test_ten_hours_of_silence_are_refused_as_soon_as_they_are_too_long() -> None:
     """A file of 7 MB, of which the samples would take 2.3 GB."""
     content = encoded("flac", silence(36_000))
-    began = time.monotonic()
+    upload = io.BytesIO(content)
     with pytest.raises(RecordingTooLong):
-        audio.decode(io.BytesIO(content), limit=60, checkpoint=lambda: None)
-    assert time.monotonic() - began < 1
+        audio.decode(upload, limit=60, checkpoint=lambda: None)
+    assert upload.tell() < len(content) / 20, "the rest is not even read"
 
 
 def test_sound_that_cannot_be_decoded_does_not_hold_up_the_end() -> None:
