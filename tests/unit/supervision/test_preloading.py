@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -38,7 +40,9 @@ async def test_what_was_to_be_preloaded_still_is_when_docker_has_come_later_than
     assert (stage.phase, stage.runtime.starts) == (ASLEEP, 1)
 
 
-async def test_an_operators_sleep_ends_that() -> None:
+@asynccontextmanager
+async def failed_to_preload() -> AsyncIterator[Stage]:
+    """An engine whose runtime has not answered until the start timeout."""
     stage = Stage()
     stage.runtime.available = False
     async with supervised(stage):
@@ -47,6 +51,11 @@ async def test_an_operators_sleep_ends_that() -> None:
         await calm()
         stage.clock.advance(60)
         await stage.reaches(FAILED)
+        yield stage
+
+
+async def test_an_operators_sleep_ends_that() -> None:
+    async with failed_to_preload() as stage:
         stage.engine.tell(SleepAsked())
         await until(lambda: stage.engine.retry_in is not None)
         stage.clock.advance(60)
@@ -68,14 +77,7 @@ async def test_an_engine_that_cannot_be_started_is_preloaded_once() -> None:
 
 
 async def test_a_supervisor_that_has_wound_up_preloads_nothing_any_more() -> None:
-    stage = Stage()
-    stage.runtime.available = False
-    async with supervised(stage), asyncio.TaskGroup() as group:
-        await stage.engine.looked.wait()
-        stage.engine.tell(WakeAsked(politely=True))
-        await calm()
-        stage.clock.advance(60)
-        await stage.reaches(FAILED)
+    async with failed_to_preload() as stage, asyncio.TaskGroup() as group:
         await until(lambda: stage.engine.retry_in is not None)
         ending = group.create_task(stage.engine.wind_up())
         await calm()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import anyio
 import httpx
+import pytest
 from fastapi import FastAPI
 
 from engines.transcription import refusals
@@ -116,3 +117,29 @@ async def connected(desk: ScriptedDesk) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(application(desk))
     async with httpx.AsyncClient(transport=transport, base_url="http://engine.test") as client:
         yield client
+
+
+SEGMENTS = '[{"start": 0.5, "end": 1.5, "text": "Good morning."}]'
+ROUTES: dict[str, dict[str, str]] = {
+    "/transcribe": {},
+    "/align": {"transcript": SEGMENTS, "language": "en"},
+    "/diarize": {},
+}
+"""With the fields that each cannot do without."""
+
+
+@pytest.fixture
+def desk() -> ScriptedDesk:
+    return ScriptedDesk()
+
+
+@pytest.fixture
+async def client(desk: ScriptedDesk) -> AsyncIterator[httpx.AsyncClient]:
+    async with connected(desk) as client:
+        yield client
+
+
+async def posted(client: httpx.AsyncClient, path: str, /, **fields: Any) -> httpx.Response:
+    answer = await client.post(path, data={**ROUTES.get(path, {}), **fields}, files=FILE)
+    assert answer.status_code == 200, answer.text
+    return answer

@@ -4,157 +4,25 @@ from __future__ import annotations
 
 import io
 import math
-import threading
-import wave
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, BinaryIO
+from typing import Any
 
 import anyio
-import numpy as np
 import pytest
 
 from engines.transcription.errors import BadAudio, BadParameter, ModelUnavailable, OutOfMemory
-from engines.transcription.tape import Samples
-from engines.whisperx.conversation import Conversation, Segment, Turn, Word
+from engines.whisperx.conversation import Conversation, Segment, Turn
 from engines.whisperx.desk import Desk
 from engines.whisperx.options import KnownSpeaker, ListeningOptions, Options, SpeakerOptions
 from engines.whisperx.progress import Stage, Watch
 from engines.whisperx.stages import Stages
 from engines.whisperx.toolbox import Toolbox
 from engines.whisperx.transcripts import transcript_of
+from tests.fixtures.patience import PATIENCE
+from tests.whisperx.unit.scripted_models import SPEAKERS, SPOKEN, Models, desk, models, recording
 
 pytestmark = pytest.mark.anyio
 
-GUARD_S = 10
-SPOKEN = Segment(0.5, 1.5, "good morning", avg_logprob=-0.1)
-
-
-def recording(seconds: float = 2.0) -> BinaryIO:
-    file = io.BytesIO()
-    with wave.open(file, "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(16_000)
-        sound.writeframes(bytes(int(seconds * 16_000) * 2))
-    file.seek(0)
-    return file
-
-
-class Models:
-    """All models at once. They write down what they were asked; each can be held, broken or missing."""
-
-    def __init__(self) -> None:
-        self.log: list[str] = []
-        self.language = "en"
-        self.segments = [SPOKEN]
-        self.turns = [Turn(0.4, 1.0, "SPEAKER_00"), Turn(1.0, 1.6, "SPEAKER_01")]
-        self.known = {"en"}
-        self.in_memory = ["en"]
-        self.missing: set[str] = set()
-        self.fetching: set[str] = set()
-        self.fetched = anyio.Event()
-        self.broken: dict[str, Exception] = {}
-        self.begun = {name: threading.Event() for name in ("listen", "align", "diarize")}
-        self.go = {name: threading.Event() for name in self.begun}
-        for event in self.go.values():
-            event.set()
-        self.ended: list[str] = []
-        self.most = 0
-        self._busy = 0
-
-    def _work(self, name: str, checkpoint: Callable[[], None], tell: Callable[[float], None]) -> None:
-        self.log.append(name)
-        self.begun[name].set()
-        tell(0.5)
-        try:
-            while not self.go[name].wait(0.01):
-                checkpoint()
-            if name in self.broken:
-                raise self.broken[name]
-        finally:
-            self.ended.append(name)
-
-    # a Listener, an Aligner, a Diarizer
-
-    def listen(
-        self,
-        samples: Samples,
-        options: ListeningOptions,
-        checkpoint: Callable[[], None],
-        tell: Callable[[float], None],
-        heard: Callable[[Segment], None],
-    ) -> tuple[str, list[Segment]]:
-        self._busy += 1
-        self.most = max(self.most, self._busy)
-        try:
-            self._work("listen", checkpoint, tell)
-        finally:
-            self._busy -= 1
-        for segment in self.segments:
-            heard(segment)
-        return options.language or self.language, self.segments
-
-    def align(
-        self,
-        segments: Sequence[Segment],
-        samples: Samples,
-        checkpoint: Callable[[], None],
-        tell: Callable[[float], None],
-    ) -> list[Segment]:
-        self._work("align", checkpoint, tell)
-        return [
-            Segment(one.start, one.end, one.text, (Word("good", 0.5, 0.9, 0.9), Word("morning", 1.1, 1.5, 0.8)))
-            for one in segments
-        ]
-
-    def diarize(
-        self,
-        samples: Samples,
-        options: SpeakerOptions,
-        checkpoint: Callable[[], None],
-        tell: Callable[[float], None],
-    ) -> tuple[list[Turn], dict[str, Any]]:
-        self._work("diarize", checkpoint, tell)
-        voices = {"SPEAKER_00": np.array([1.0, 0.0]), "SPEAKER_01": np.array([0.0, 1.0])}
-        return self.turns, {turn.speaker: voices[turn.speaker] for turn in self.turns}
-
-    def embedding(self, samples: Samples) -> Any:
-        """The voice of whoever has a recording of so many seconds."""
-        return np.array([1.0, 0.0]) if len(samples) < 3 * 16_000 else np.array([0.0, 1.0])
-
-    # those who have them
-
-    def begin_loading(self, model: str = "speakers") -> None:
-        self.log.append(f"load {model}")
-
-    def loaded(self) -> list[str]:
-        return self.in_memory
-
-    def knows(self, language: str) -> bool:
-        return language in self.known
-
-    @asynccontextmanager
-    async def borrowed(self, model: str = "speakers") -> AsyncIterator[Any]:
-        if model in self.missing:
-            raise ModelUnavailable(f"The model could not be loaded: no {model}.")
-        while model in self.fetching:
-            self.fetched = anyio.Event()
-            await self.fetched.wait()
-        yield self
-
-
-@pytest.fixture
-def models() -> Models:
-    return Models()
-
-
-@pytest.fixture
-def desk(models: Models) -> Desk:
-    return Desk(Toolbox(models, models, models), longest=60)
-
-
-SPEAKERS = Options(speakers=SpeakerOptions())
+__all__ = ["desk", "models"]  # fixtures
 
 
 async def test_without_speakers_nobody_loads_what_tells_them_apart(desk: Desk, models: Models) -> None:
@@ -181,9 +49,9 @@ async def test_speakers_are_told_apart_while_words_are_found(desk: Desk, models:
     models.go["diarize"].clear()
     async with anyio.create_task_group() as group:
         group.start_soon(desk.transcribe, recording(), "base", SPEAKERS, Watch("r"))
-        with anyio.fail_after(GUARD_S):
+        with anyio.fail_after(PATIENCE):
             for name in ("listen", "diarize"):
-                assert await anyio.to_thread.run_sync(models.begun[name].wait, GUARD_S)
+                assert await anyio.to_thread.run_sync(models.begun[name].wait, PATIENCE)
         models.go["listen"].set()
         models.go["diarize"].set()
 
@@ -232,8 +100,8 @@ async def test_who_waits_for_a_model_holds_up_nobody_who_does_not_need_it(
     async with anyio.create_task_group() as group:
         group.start_soon(ask)
         if fetched == "en":
-            assert await anyio.to_thread.run_sync(models.begun["diarize"].wait, GUARD_S)
-        with anyio.fail_after(GUARD_S):
+            assert await anyio.to_thread.run_sync(models.begun["diarize"].wait, PATIENCE)
+        with anyio.fail_after(PATIENCE):
             await desk.transcribe(recording(), "small", Options(align=False), Watch("r"))
         assert not ended
         models.fetching = set()
@@ -255,7 +123,7 @@ async def test_who_has_to_wait_for_others_is_told_so(desk: Desk, models: Models)
     states: list[str] = []
     async with anyio.create_task_group() as group:
         group.start_soon(desk.transcribe, recording(), "base", Options(), Watch("r"))
-        assert await anyio.to_thread.run_sync(models.begun["listen"].wait, GUARD_S)
+        assert await anyio.to_thread.run_sync(models.begun["listen"].wait, PATIENCE)
 
         def on_progress(report: dict[str, Any]) -> None:
             states.append(report["state"])
@@ -352,8 +220,8 @@ async def test_rubbish_is_refused_while_somebody_is_served(desk: Desk, models: M
     models.go["listen"].clear()
     async with anyio.create_task_group() as group:
         group.start_soon(desk.transcribe, recording(), "base", Options(), Watch("r"))
-        assert await anyio.to_thread.run_sync(models.begun["listen"].wait, GUARD_S)
-        with pytest.raises(BadAudio), anyio.fail_after(GUARD_S):
+        assert await anyio.to_thread.run_sync(models.begun["listen"].wait, PATIENCE)
+        with pytest.raises(BadAudio), anyio.fail_after(PATIENCE):
             await desk.transcribe(io.BytesIO(b"no sound"), "base", Options(), Watch("r"))
         models.go["listen"].set()
 
@@ -373,7 +241,7 @@ async def test_requests_take_turns_in_order_of_arrival(desk: Desk, models: Model
             group.start_soon(ask, number, arrived)
             await arrived.wait()
             if not number:
-                assert await anyio.to_thread.run_sync(models.begun["listen"].wait, GUARD_S)
+                assert await anyio.to_thread.run_sync(models.begun["listen"].wait, PATIENCE)
         models.go["listen"].set()
     assert sorted(ended) == list(range(6))
     assert ended[0] == 0
@@ -384,7 +252,7 @@ async def test_who_leaves_the_queue_is_never_computed(desk: Desk, models: Models
     models.go["listen"].clear()
     async with anyio.create_task_group() as group:
         group.start_soon(desk.transcribe, recording(), "base", Options(), Watch("r"))
-        assert await anyio.to_thread.run_sync(models.begun["listen"].wait, GUARD_S)
+        assert await anyio.to_thread.run_sync(models.begun["listen"].wait, PATIENCE)
         watch = Watch("leaver")
         async with anyio.create_task_group() as leaving:
             watch.on_progress = lambda report: (
@@ -400,11 +268,11 @@ async def test_who_leaves_ends_the_stage_that_is_under_way(desk: Desk, models: M
     models.go[stage].clear()
     async with anyio.create_task_group() as group:
         group.start_soon(desk.transcribe, recording(), "base", SPEAKERS, Watch("r"))
-        assert await anyio.to_thread.run_sync(models.begun[stage].wait, GUARD_S)
+        assert await anyio.to_thread.run_sync(models.begun[stage].wait, PATIENCE)
         group.cancel_scope.cancel()
     assert stage in models.ended
     models.go[stage].set()
-    with anyio.fail_after(GUARD_S):
+    with anyio.fail_after(PATIENCE):
         assert (await desk.transcribe(recording(), "base", Options(), Watch("r"))).segments
 
 
@@ -416,7 +284,7 @@ async def test_a_failure_in_one_stage_ends_the_other_and_is_told_as_it_is(
     other = "diarize" if stage == "listen" else "listen"
     if stage != "align":
         models.go[other].clear()
-    with anyio.fail_after(GUARD_S), pytest.raises(OutOfMemory):
+    with anyio.fail_after(PATIENCE), pytest.raises(OutOfMemory):
         await desk.transcribe(recording(), "base", SPEAKERS, Watch("r"))
     assert not set(models.begun) - set(models.ended) - {"align"}
 

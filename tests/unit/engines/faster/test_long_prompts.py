@@ -14,7 +14,7 @@ from engines.faster.sharing import SharingModel
 from engines.faster.transcriber import Transcriber
 from engines.transcription import prompts
 from engines.transcription.tape import SAMPLE_RATE, Samples
-from tests.unit.engines.faster.test_transcriber import samples
+from tests.unit.engines.faster.transcribers import samples
 from tests.unit.engines.recordings import MODEL
 
 pytestmark = pytest.mark.model
