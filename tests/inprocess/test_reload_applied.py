@@ -148,13 +148,13 @@ def test_an_operator_can_end_an_endless_stream_of_an_engine_that_was_removed(gat
         without = {name: spec for name, spec in config.engines.items() if name != "whisper"}
         gateway.on_loop(lambda: gateway.app.apply(config.model_copy(update={"engines": without})))
         (old,) = gateway.app.fleet.leaving
-        busy = httpx.post(url)
+        busy = httpx.post(url, timeout=PATIENCE)
         assert (busy.status_code, busy.json()["code"]) == (409, "engine_busy")
         assert old.serving == 1
-        done = httpx.post(f"{url}?force=true&wait=true")
+        done = httpx.post(f"{url}?force=true&wait=true", timeout=PATIENCE)
         assert (done.status_code, done.json()["name"], done.json()["phase"]) == (200, "whisper", "asleep")
         gateway.until(lambda: not gateway.app.fleet.leaving)
-    assert httpx.post(f"{url}?force=true").status_code == 404
+    assert httpx.post(f"{url}?force=true", timeout=PATIENCE).status_code == 404
     assert gateway.runtimes["whisper"].stops == 1
 
 
@@ -165,7 +165,8 @@ def test_nothing_but_sleep_finds_an_engine_that_leaves(gateway: Gateway) -> None
         gateway.on_loop(lambda: gateway.app.apply(config))
         paths = [("POST", "/wake"), ("GET", ""), ("GET", "/logs"), ("GET", "/queue")]
         statuses = [
-            httpx.request(how, f"{gateway.admin_url}/api/engines/whisper{path}").status_code for how, path in paths
+            httpx.request(how, f"{gateway.admin_url}/api/engines/whisper{path}", timeout=PATIENCE).status_code
+            for how, path in paths
         ]
         assert statuses == [404] * 4
-        httpx.post(f"{gateway.admin_url}/api/engines/whisper/sleep?force=true")
+        httpx.post(f"{gateway.admin_url}/api/engines/whisper/sleep?force=true", timeout=PATIENCE)
