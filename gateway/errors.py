@@ -36,6 +36,7 @@
     ├── RuntimeTrouble               raised by a runtime; the supervisor turns it into one of the above
     │   ├── EngineMissing            what should be started does not exist
     │   ├── RuntimeUnavailable       Docker (or what else starts engines) does not answer
+    │   │   └── Unanswered           and may do later what it was asked for
     │   └── StartRefused             the runtime said no
     │       └── EndedAtOnce          it was started, and has ended before anybody could look
     ├── NotAwake                     the engine sleeps, for a request that must not wake it; never an answer
@@ -307,6 +308,10 @@ class EngineMissing(RuntimeTrouble):
 class RuntimeUnavailable(RuntimeTrouble):
     status, code, title = 503, "runtime_unavailable", "The engine's runtime does not answer"
     public = "cannot be reached at the moment"
+
+
+class Unanswered(RuntimeUnavailable):
+    """A stop was handed over, and its answer has not come."""
 
 
 class StartRefused(RuntimeTrouble):

@@ -14,7 +14,7 @@ from gateway.lifecycle.commands import (
     GiveUpRoom,
     Refuse,
 )
-from gateway.lifecycle.phases import ASLEEP, FAILED, QUEUED, READY, WAKING
+from gateway.lifecycle.phases import ASLEEP, FAILED, QUEUED, READY, STOPPING, WAKING
 from gateway.lifecycle.steps import Commands, Steps
 
 
@@ -173,8 +173,10 @@ class Engine(Steps):
         return self._ends_while_starting(event.reason, event.public, meant=event.meant)
 
     def runtime_silent(self, event: e.RuntimeSilent) -> Commands:
+        if self.phase is FAILED:
+            return []
         self._silent = event.reason
-        return []
+        return [self._set_alarm(self.policy.start_timeout, AlarmKind.START)] if self.phase is STOPPING else []
 
     def stopped(self, _: e.Stopped) -> Commands:
         self.instance = None
@@ -244,7 +246,14 @@ class Engine(Steps):
         if self.phase is READY:
             self._due = True
             return self._stop() if self._may_stop() else []
+        if self.phase is STOPPING:
+            return self._stop_takes_long()
         return self._ends() if self.phase is FAILED else self._start_timed_out()
+
+    def _stop_takes_long(self) -> Commands:
+        """The runtime is silent. Who waits for the start after the stop, or will, has the time of a start for that."""
+        refusals = self._seats.refuse_waiting(lambda: self.failures.start_unheard(RuntimeUnavailable.public))
+        return [*refusals, self._set_alarm(self.policy.start_timeout, AlarmKind.START)]
 
     def _start_timed_out(self) -> Commands:
         seconds = self.policy.start_timeout

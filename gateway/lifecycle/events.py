@@ -106,7 +106,10 @@ class SeenStopped(Event):
 
 @dataclass(frozen=True, slots=True)
 class RuntimeSilent(Event):
-    """Our start command cannot be given: the runtime does not answer. It is tried until the start alarm rings."""
+    """Our command cannot be given, or has no answer: the runtime is silent.
+
+    A start is tried until the start alarm rings, a stop until there is an answer.
+    """
 
     reason: str
 

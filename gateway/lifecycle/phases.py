@@ -110,6 +110,8 @@ NEXT: Moves = {
     (STOPPING, SeenStopped): (STOPPING,),
     (STOPPING, Stopped): (ASLEEP, QUEUED, WAKING),  # ASLEEP if nobody waits
     (STOPPING, StopFailed): (WAKING,),  # it may well be alive: find out
+    (STOPPING, RuntimeSilent): (STOPPING,),  # Docker may still carry it out: nothing is begun before it has answered
+    (STOPPING, AlarmRang): (STOPPING,),  # who waits has waited long enough for that
     (STOPPING, WarmthChanged): (STOPPING,),
     (FAILED, RequestArrived): (FAILED,),  # refused at once, with Retry-After
     (FAILED, WakeAsked): (QUEUED, WAKING, FAILED),  # at once; FAILED while the remains are cleared away
@@ -118,6 +120,7 @@ NEXT: Moves = {
     (FAILED, SeenStopped): (FAILED,),
     (FAILED, Stopped): (FAILED, QUEUED, WAKING),  # the remains are cleared away: the cool-down begins
     (FAILED, StopFailed): (FAILED, QUEUED, WAKING),
+    (FAILED, RuntimeSilent): (FAILED,),
     (FAILED, AlarmRang): (ASLEEP, QUEUED, WAKING),  # the cool-down is over
     (FAILED, WarmthChanged): (FAILED,),
 }

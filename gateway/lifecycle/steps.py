@@ -46,7 +46,7 @@ class Steps:
         self.warm = False
         self.yielding = False
         self.failures = Failures(name)
-        self._silent: str | None = None  # why our start command cannot even be given
+        self._silent: str | None = None  # why our command has no answer
         self._alarm = 0  # token of the alarm that counts
         self._attempt = 0  # number of the probe that counts
         self._ours = False  # this wake is our own start, not an adoption

@@ -99,7 +99,8 @@ class Runtime(Protocol):
     async def stop(self) -> None:
         """Stop the engine, then what it alone depended on; gently first, by force after the stop timeout.
 
-        Returns when it no longer runs. Stopping what does not run changes nothing.
+        Returns when it no longer runs. Stopping what does not run changes nothing. Raises Unanswered if the engine may
+        still be stopped later, for this very call.
         """
         ...
 

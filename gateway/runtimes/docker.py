@@ -21,7 +21,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.config.schema import DockerTarget, EngineSpec
-from gateway.errors import EndedAtOnce, EngineMissing, StartRefused
+from gateway.errors import EndedAtOnce, EngineMissing, RuntimeUnavailable, StartRefused, Unanswered
 from gateway.runtimes.base import NotRunning, Observation, Running, Usage
 from gateway.runtimes.docker_address import Facts, NoAddressYetError, choose_address, network_mode
 from gateway.runtimes.docker_events import Attributes
@@ -290,7 +290,19 @@ class DockerRuntime:
             if state.paused:  # a frozen program cannot end by itself
                 client.unpause(container)
             if state.begun:
-                client.stop(container, timeout=self._stop_seconds)
+                self._stop_now(client, container)
+
+    def _stop_now(self, client: APIClient, container: str) -> None:
+        """A Docker that is frozen in the middle of it goes on with it when it thaws, whoever waits for that by then."""
+        from gateway.runtimes.docker_errors import FOREIGN, translated  # noqa: PLC0415 - imports the SDK
+
+        try:
+            client.stop(container, timeout=self._stop_seconds)
+        except FOREIGN as error:
+            trouble = translated(error)
+            if isinstance(trouble, RuntimeUnavailable):
+                raise Unanswered(trouble.message) from error
+            raise
 
     def _others_hold(self, container: str) -> bool:
         return self._host.claims.others_hold(self._claimant, container)

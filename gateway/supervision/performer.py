@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from gateway.clock import Clock, Timer, pause
-from gateway.errors import EndedAtOnce, RuntimeTrouble, RuntimeUnavailable
+from gateway.errors import EndedAtOnce, RuntimeTrouble, RuntimeUnavailable, Unanswered
 from gateway.lifecycle import events as e
 from gateway.lifecycle.commands import ProbeEngine, StartEngine, StopEngine
 from gateway.lifecycle.machine import EngineMachine
@@ -187,7 +187,7 @@ class Performer:
         As long as the runtime does not answer it is tried again; the start alarm ends that.
         """
         try:
-            for seconds in start_pauses():
+            for seconds in pauses():
                 try:
                     return await self._runtime.start()
                 except RuntimeUnavailable as silence:
@@ -201,10 +201,10 @@ class Performer:
             self._log.exception("engine.start_broke")
         return RuntimeTrouble("could not be handled by the gateway, whose log says why")
 
-    def _note_silence(self, reason: str) -> None:
+    def _note_silence(self, reason: str, event: str = "engine.start_delayed") -> None:
         if not self._silent:
             self._silent = True
-            self._log.warning("engine.start_delayed", reason=reason)
+            self._log.warning(event, reason=reason)
             self._tell(e.RuntimeSilent(reason))
 
     async def _stop(self, order: int) -> None:
@@ -213,7 +213,7 @@ class Performer:
         if self._machine.phase is FAILED:
             await log_last_words(self._runtime, self._log)
         try:
-            await self._runtime.stop()
+            await self._try_stop()
         except RuntimeTrouble as error:
             self._log.warning("engine.stop_failed", reason=error.message)
             event = e.StopFailed(error.message)
@@ -227,6 +227,25 @@ class Performer:
         if self.stop_failed:
             self.look_again()  # ahead of the probe that follows: which run there is to probe, if any, must be seen
         self._tell(event)
+
+    async def _try_stop(self) -> None:
+        """Raises RuntimeTrouble.
+
+        A stop without an answer may still be carried out, on an engine that serves again by then. So it is repeated
+        until there is one: after that nothing is left of it.
+        """
+        pending = False
+        for seconds in pauses():
+            try:
+                await self._runtime.stop()
+            except RuntimeUnavailable as silence:
+                pending |= isinstance(silence, Unanswered)
+                if not pending:
+                    raise
+                self._note_silence(silence.message, "engine.stop_delayed")
+            else:
+                return
+            await pause(self._clock, seconds * self._jitter())
 
     def _begin_probe(self, attempt: int, tasks: asyncio.TaskGroup) -> None:
         self.give_up_probe()
@@ -313,8 +332,8 @@ def reason_of(seen: NotRunning) -> str:
     return f"{seen.reason}, out of memory" if seen.oom and "memory" not in seen.reason else seen.reason
 
 
-def start_pauses() -> Iterator[float]:
-    """Seconds before the next try of a start that the runtime did not hear of: 0.1, 0.2, 0.4, … and at most 2."""
+def pauses() -> Iterator[float]:
+    """Seconds before the next try of what the runtime did not answer: 0.1, 0.2, 0.4, … and at most 2."""
     seconds = 0.1
     while True:
         yield seconds

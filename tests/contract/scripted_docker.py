@@ -17,6 +17,7 @@ class ScriptedDocker:
 
     starting: awaited while a start is under way, and may refuse it by returning words. exit_code: what the program ends
     with, right after its start. thawed: unset, it takes requests and does nothing about them.
+    stopping: awaited while a stop is under way.
     logs: what the container wrote, as frames or, with `tty`, as it is.
     """
 
@@ -27,6 +28,7 @@ class ScriptedDocker:
         self.thawed = asyncio.Event()
         self.thawed.set()
         self.starting: Callable[[], Awaitable[Any]] | None = None
+        self.stopping: Callable[[], Awaitable[Any]] | None = None
         self.tty = False
         self.logs: list[bytes] = []
         self._path = path
@@ -62,6 +64,11 @@ class ScriptedDocker:
                 if self.starting is not None and isinstance(words := await self.starting(), str):
                     return 500, [json.dumps({"message": words}).encode()]
                 self.running = self.exit_code is None
+                return 204, []
+            case "stop":
+                if self.stopping is not None:
+                    await self.stopping()
+                self.running = False
                 return 204, []
             case "logs":
                 return 200, self.logs

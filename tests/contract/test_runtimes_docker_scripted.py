@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from gateway.config.schema import EngineSpec
-from gateway.errors import EndedAtOnce, RuntimeUnavailable, StartRefused
-from gateway.runtimes.base import Running
+from gateway.errors import EndedAtOnce, RuntimeUnavailable, StartRefused, Unanswered
+from gateway.runtimes.base import NotRunning, Running
 from gateway.runtimes.docker import DockerRuntime
 from gateway.runtimes.docker_host import DockerHost
 from gateway.runtimes.log_lines import LONGEST_LINE
@@ -37,7 +37,9 @@ async def daemon(tmp_path: Path) -> AsyncIterator[ScriptedDocker]:
 def runtime_at(daemon: ScriptedDocker, start_timeout: float = 60) -> DockerRuntime:
     """Its Docker has a second for each call, as it otherwise has half a minute."""
     host = DockerHost(environment=daemon.environment, answer_seconds=1)
-    spec = EngineSpec(hosts=("x.test",), docker={"container": "engine"}, port=8000, start_timeout=start_timeout)
+    spec = EngineSpec(
+        hosts=("x.test",), docker={"container": "engine"}, port=8000, start_timeout=start_timeout, stop_timeout=1
+    )
     return DockerRuntime(host, "engine", spec)
 
 
@@ -78,6 +80,32 @@ async def test_docker_answers_while_it_is_busy_with_a_start_and_not_when_it_is_f
             await runtime.answers()
         daemon.thawed.set()
         over.set()
+    await runtime.aclose()
+
+
+async def test_a_stop_without_an_answer_may_still_be_carried_out(daemon: ScriptedDocker) -> None:
+    daemon.running = True
+    thawed = asyncio.Event()
+    daemon.stopping = thawed.wait
+    runtime = runtime_at(daemon)
+    with pytest.raises(Unanswered, match="did not answer in time"):
+        await runtime.stop()
+    thawed.set()
+    await runtime.stop()
+    assert isinstance(await runtime.inspect(), NotRunning)
+    await runtime.aclose()
+
+
+async def test_a_stop_that_could_not_be_given_will_not(daemon: ScriptedDocker) -> None:
+    """Docker is asked before whether there is anything to stop."""
+    daemon.running = True
+    runtime = runtime_at(daemon)
+    await runtime.inspect()
+    daemon.thawed.clear()
+    with pytest.raises(RuntimeUnavailable) as trouble:
+        await runtime.stop()
+    assert not isinstance(trouble.value, Unanswered)
+    daemon.thawed.set()
     await runtime.aclose()
 
 

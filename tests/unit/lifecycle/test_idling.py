@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.lifecycle.commands import Admit, StartEngine, StopEngine
 from gateway.lifecycle.events import (
     AlarmRang,
+    RuntimeSilent,
     SeenRunning,
     SeenStopped,
     SleepAsked,
@@ -13,7 +14,7 @@ from gateway.lifecycle.events import (
     Stopped,
     WakeAsked,
 )
-from tests.unit.lifecycle.story import Alarm, Probe, Story, probing, serving, starting, stopping
+from tests.unit.lifecycle.story import Alarm, Probe, Refused, Story, probing, serving, starting, stopping
 
 
 def test_the_last_lease_to_return_sets_the_idle_alarm() -> None:
@@ -180,3 +181,38 @@ def test_a_lease_may_be_younger_than_a_restart_that_is_noticed_late_and_keeps_th
 def test_seeing_a_ready_engine_run_changes_nothing() -> None:
     engine = serving(1)
     assert engine.ignores(SeenRunning("run-1"))
+
+
+# A stop that the runtime does not answer
+
+
+def silent(*tickets: int) -> Story:
+    """The stop was given, and is without an answer; these requests came since."""
+    engine = stopping(*tickets)
+    assert engine.tell(RuntimeSilent("does not answer")) == [Alarm(60)]
+    return engine
+
+
+def test_who_comes_meanwhile_waits_for_the_answer_and_is_served_by_the_next_start() -> None:
+    engine = silent(1)
+    assert engine.arrives(2) == []
+    alarm = engine.alarm
+    assert engine.tell(Stopped()) == [StartEngine(), Alarm(60)]
+    assert engine.ignores(AlarmRang(alarm))
+
+
+def test_but_not_longer_than_a_start_may_take() -> None:
+    engine = silent(1)
+    for ticket in (1, 2, 3):
+        assert engine.rings() == [Refused(ticket, "engine_start_failed"), Alarm(60)]
+        assert "cannot be reached" in engine.errors[ticket].message
+        assert engine.phase == "STOPPING", "and nothing is started before the answer"
+        engine.arrives(ticket + 1)
+    assert engine.tell(Stopped()) == [StartEngine(), Alarm(60)]
+
+
+def test_if_nobody_came_the_engine_sleeps_in_the_end() -> None:
+    engine = silent()
+    alarm = engine.alarm
+    assert engine.tell(Stopped()) == []
+    assert (engine.phase, engine.ignores(AlarmRang(alarm))) == ("ASLEEP", True)

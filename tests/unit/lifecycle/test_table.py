@@ -42,6 +42,7 @@ SITUATIONS: dict[Phase, list[Callable[[], Story]]] = {
         lambda: story.stopping(1),
         lambda: told(story.stopping(), e.WakeAsked()),
         lambda: story.stopping(1, budgeted=True),
+        lambda: told(story.stopping(1), e.RuntimeSilent("does not answer")),
     ],
     FAILED: [
         story.clearing,

@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.errors import EngineBusy
 from gateway.lifecycle import events as e
-from gateway.lifecycle.phases import FAILED, READY, WAKING
+from gateway.lifecycle.phases import FAILED, READY, STOPPING, WAKING
 from gateway.lifecycle.policy import Policy
 from tests.unit.lifecycle.promises import check
 from tests.unit.lifecycle.stagehand import Stagehand, Ticket
@@ -188,7 +188,7 @@ class World(Stagehand):
 
     def alarm_rings(self) -> None:
         assert self.alarm is not None
-        timeout = self.armed and self.machine.phase is WAKING
+        timeout = self.armed and self.machine.phase in (WAKING, STOPPING)
         token, self.alarm = self.alarm, None
         self.tell(e.AlarmRang(token))
         assert not (timeout and self.waiting()), "somebody waits longer than the start timeout"
@@ -227,6 +227,7 @@ class World(Stagehand):
             "others wait no longer": (True, lambda: self.tell(e.RoomWanted(wanted=False))),
             "time passes": (True, self.time_passes),
             "runtime does not answer": (self.can_start, lambda: self.tell(e.RuntimeSilent("does not answer"))),
+            "stop has no answer": (self.can_stop, lambda: self.tell(e.RuntimeSilent("does not answer"))),
             "operator puts to sleep": (True, lambda: self.sleep_asked(force=False)),
             "operator puts to sleep by force": (True, lambda: self.sleep_asked(force=True)),
             "program is started or restarted": (True, self.program_begins),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
-from gateway.errors import EngineStartFailed, EngineStartTimeout, RuntimeUnavailable, StartRefused
+from gateway.errors import EngineStartFailed, EngineStartTimeout, RuntimeUnavailable, StartRefused, Unanswered
 from gateway.lifecycle.events import WakeAsked
-from gateway.lifecycle.phases import FAILED, WAKING
+from gateway.lifecycle.phases import FAILED, READY, STOPPING, WAKING
 from gateway.supervision import performer
+from gateway.supervision.admission import Lease
 from tests.unit.supervision.stage import Stage, Visitor, calm, staged, until
 
 pytestmark = pytest.mark.anyio
@@ -109,3 +111,90 @@ async def test_a_gateway_that_ends_does_not_wait_for_the_answer() -> None:
         await until(lambda: "start" in stage.runtime.calls)
         stage.clock.advance(60)
         await calm()
+
+
+# A stop without an answer
+
+PENDING = Unanswered("was told to stop")
+
+
+async def stops(stage: Stage, *troubles: Exception) -> None:
+    """Its idle time is over, and its stop meets with these."""
+    stage.runtime.breaks["stop"] = list(troubles)
+    stage.clock.advance(900)
+    await calm()
+
+
+async def test_a_stop_that_may_still_be_carried_out_is_repeated_until_there_is_an_answer() -> None:
+    with capture_logs() as lines:
+        async with staged(running=True) as stage, asyncio.TaskGroup() as group:
+            await stops(stage, PENDING, RuntimeUnavailable("is frozen"), PENDING, RuntimeUnavailable("is frozen"))
+            visitor = Visitor(stage, group)
+            for seconds in (0.1, 0.2, 0.4):
+                await calm()
+                assert (stage.phase, visitor.lease, stage.runtime.starts) == (STOPPING, None, 0)
+                stage.clock.advance(seconds)
+            await calm()
+            stage.clock.advance(0.8)
+            assert isinstance(await visitor.decided(), Lease)
+            await visitor.leaves()
+            assert (stage.runtime.stops, stage.runtime.starts) == (1, 1)
+    assert [line["reason"] for line in lines if line["event"] == "engine.stop_delayed"] == ["was told to stop"]
+
+
+async def test_who_waits_for_that_is_refused_in_time_and_told_why() -> None:
+    async with staged(running=True) as stage, asyncio.TaskGroup() as group:
+        await stops(stage, *[PENDING] * 1000)
+        visitor = Visitor(stage, group)
+        await until(lambda: stage.engine.waiting == 1)
+        for _ in range(61):
+            stage.clock.advance(1)
+            await calm()
+        error = await visitor.decided()
+        assert type(error) is EngineStartFailed
+        assert "cannot be reached" in str(error)
+        assert (stage.phase, stage.runtime.starts) == (STOPPING, 0)
+
+
+async def test_a_stop_that_nobody_heard_of_is_not_waited_for() -> None:
+    """Docker is away, and the engine goes on: whoever comes is served."""
+    async with staged(running=True) as stage:
+        await stops(stage, RuntimeUnavailable("is not there"))
+        await stage.is_ready()
+        assert (stage.runtime.stops, stage.runtime.starts) == (0, 0)
+
+
+async def test_an_answer_that_is_a_refusal_is_one() -> None:
+    async with staged(running=True) as stage:
+        await stops(stage, PENDING, StartRefused("says no"))
+        stage.clock.advance(0.1)
+        await until(lambda: stage.phase is READY)
+
+
+async def test_remains_that_may_still_be_cleared_away_are_waited_for_before_the_next_start() -> None:
+    async with staged() as stage, asyncio.TaskGroup() as group:
+        stage.runtime.breaks["start"] = [StartRefused("says no")]
+        stage.runtime.breaks["stop"] = [PENDING] * 3
+        visitor = Visitor(stage, group)
+        assert type(await visitor.decided()) is EngineStartFailed
+        stage.engine.tell(WakeAsked())
+        await calm()
+        assert (stage.phase, stage.runtime.starts) == (FAILED, 0)
+        for seconds in (0.1, 0.2, 0.4):
+            await calm()
+            stage.clock.advance(seconds)
+        await stage.reaches(READY)
+
+
+async def test_neither_a_gateway_that_ends_nor_a_removed_engine_hangs_on_it() -> None:
+    async with staged(running=True) as stage, asyncio.TaskGroup() as group:
+        await stops(stage, *[PENDING] * 1000)
+        ending = group.create_task(stage.engine.wind_up())
+        await calm()
+        assert not ending.done()
+        stage.runtime.breaks["stop"].clear()
+        stage.clock.advance(0.1)
+        await until(ending.done)
+        assert not stage.runtime.running
+    async with staged(running=True) as stage:
+        await stops(stage, *[PENDING] * 1000)
