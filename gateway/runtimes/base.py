@@ -7,7 +7,7 @@ One object stands for one engine and can touch nothing but what the configuratio
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from gateway.config.schema import EngineSpec
@@ -51,13 +51,15 @@ class Running:
 class NotRunning:
     """The engine's program does not run.
 
-    exit_code: of its last run, if known. oom: it was killed for want of memory.
+    exit_code: of its last run, if known. oom: it was killed for want of memory. anew: what had run was removed, and
+    perhaps another made in its place.
     reason: a clause about the engine for a person, such as "exited with code 1".
     """
 
     reason: str
     exit_code: int | None = None
     oom: bool = False
+    anew: bool = field(default=False, compare=False)
 
     @property
     def crashed(self) -> bool:
@@ -67,7 +69,7 @@ class NotRunning:
     @property
     def meant(self) -> bool:
         """Whether somebody may have wanted that: Docker stops with SIGKILL what does not listen to SIGTERM."""
-        return self.exit_code in ORDERLY or (self.exit_code == KILLED and not self.oom)
+        return self.anew or self.exit_code in ORDERLY or (self.exit_code == KILLED and not self.oom)
 
 
 Observation = Running | NotRunning

@@ -15,7 +15,7 @@ import contextlib
 import itertools
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -41,6 +41,7 @@ from gateway.runtimes.docker_stack import (
     what_is_wrong,
 )
 from gateway.runtimes.docker_state import PAUSED, ContainerState
+from gateway.runtimes.docker_succession import Succession
 from gateway.runtimes.docker_usage import working_set
 from gateway.runtimes.hints import Hints
 from gateway.runtimes.log_lines import last_lines
@@ -51,8 +52,9 @@ if TYPE_CHECKING:
 LOOKS, PAUSE = 10, 0.02
 """How often, and after how many seconds, a container is looked at again that has no address yet."""
 
-FIRST_NEED_PAUSE, LONGEST_NEED_PAUSE = 0.05, 0.5
-"""Seconds between two looks at a dependency that has to become healthy, or to finish. The caller's deadline ends it."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
+"""Seconds between two looks at what has to be waited for: a dependency that has to become healthy, or to finish, and a
+container that is made anew. The caller's deadline ends it."""
 
 _numbers = itertools.count(1)
 """Of an engine there may be two for a while, when its configuration has changed; each has its own claims."""
@@ -71,6 +73,7 @@ class DockerRuntime:
         self._claimant = f"{name}/{next(_numbers)}"
         self.adjust(spec)
         self._hints = Hints()
+        self._succession = Succession()
         host.attach(self._hints, self._concerned)
 
     def __repr__(self) -> str:
@@ -79,6 +82,17 @@ class DockerRuntime:
     # the runtime
 
     async def start(self) -> Running:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return await self._start()
+            except EngineMissing:
+                if not self._succession.expected:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _start(self) -> Running:
         listed = await self._listed()
         stack = self._stack_in(listed)
         problem = what_is_wrong(listed, *self._service) if self._service is not None else None
@@ -89,11 +103,18 @@ class DockerRuntime:
         self._claim(stack)
         for member in stack:
             await self._until_needs_are_met(member)
-            await self._host.call(partial(self._bring_up_now, member=member, stack=stack))
+            await self._bring_up(member, stack)
         seen = await self._look(stack)
+        if isinstance(seen, NotRunning) and seen.anew:  # it is not the one that was started
+            self._succession.missed()
+            raise EngineMissing(f"{seen.reason} right after its start")
         if isinstance(seen, NotRunning):
             raise EndedAtOnce(f"{seen.reason} right after its start", meant=seen.meant)
         return seen
+
+    async def _bring_up(self, member: Member, stack: Stack) -> None:
+        with self._missed() if member is stack[-1] else contextlib.nullcontext():
+            await self._host.call(partial(self._bring_up_now, member=member, stack=stack))
 
     async def stop(self) -> None:
         try:
@@ -110,7 +131,7 @@ class DockerRuntime:
             return await self._look(await self._stack())
         except EngineMissing as error:
             self._host.claims.release(self._claimant)
-            return NotRunning(error.message)
+            return NotRunning(error.message, anew=True)
 
     def watch(self) -> AsyncIterator[None]:
         self._host.follow_events()
@@ -165,19 +186,31 @@ class DockerRuntime:
 
     def _stack_in(self, listed: list[Summary]) -> Stack:
         """Raises EngineMissing where compose has not created the engine's container."""
-        return stack_of_names(self._target) if self._service is None else stack_of_service(listed, *self._service)
+        with self._missed():
+            return stack_of_names(self._target) if self._service is None else stack_of_service(listed, *self._service)
 
     async def _stack(self) -> Stack:
         return self._stack_in(await self._listed())
 
     async def _look(self, stack: Stack) -> Observation:
         """Inspect the engine's own container. All that it depends on is claimed while it runs, whoever started it."""
-        seen = await self._host.call(partial(self._look_now, stack=stack))
+        with self._missed():
+            seen = await self._host.call(partial(self._look_now, stack=stack))
+        self._succession.seen()
         if isinstance(seen, Running) or seen == PAUSED:
             self._claim(stack)
         else:
             self._host.claims.release(self._claimant)
         return seen
+
+    @contextlib.contextmanager
+    def _missed(self) -> Iterator[None]:
+        """Around what raises EngineMissing if the engine's own container is not there."""
+        try:
+            yield
+        except EngineMissing:
+            self._succession.missed()
+            raise
 
     def _claim(self, stack: Stack) -> None:
         self._host.claims.claim(self._claimant, (member.container for member in stack))
@@ -193,10 +226,10 @@ class DockerRuntime:
 
     async def _until_needs_are_met(self, member: Member) -> None:
         for need in member.needs:
-            pause = FIRST_NEED_PAUSE
+            pause = FIRST_PAUSE
             while not await self._host.call(partial(self._is_met_now, need=need)):
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_NEED_PAUSE)
+                pause = min(pause * 2, LONGEST_PAUSE)
 
     def _is_met_now(self, client: APIClient, need: Need) -> bool:
         """Raises StartRefused when it cannot become true any more."""

@@ -1,6 +1,6 @@
 """Docker's exceptions, and those of the libraries under it, as ours. None of them gets past here.
 
-no such container                                      EngineMissing
+no such container, or one that is being removed        EngineMissing
 any other refusal of the daemon (4xx, 500)             StartRefused, with its own words
 no daemon, no answer, a proxy's 502 to 504, nonsense   RuntimeUnavailable
 """
@@ -40,6 +40,7 @@ HINTS = {
     errno.EACCES: "the gateway's user may not use its socket; add it to the group `docker`",
 }
 
+SIGN_OF_A_REMOVAL = "marked for removal"
 SIGNS_OF_A_TAKEN_PORT = ("port is already allocated", "address already in use")
 
 
@@ -54,7 +55,7 @@ def translated(error: BaseException) -> RuntimeTrouble:
 def _refusal(status: int, words: str) -> RuntimeTrouble:
     if status in (502, 503, 504):
         return RuntimeUnavailable(f"is run by Docker, which cannot be asked: {words}")
-    if status == 404 and "no such container" in words.lower():
+    if (status == 404 and "no such container" in words.lower()) or SIGN_OF_A_REMOVAL in words:
         return EngineMissing(f"was refused by Docker: {words}")
     public = PORT_TAKEN if any(sign in words for sign in SIGNS_OF_A_TAKEN_PORT) else None
     return StartRefused(f"was refused by Docker: {words}", public=public)

@@ -6,6 +6,7 @@ Compose writes what a service depends on into a label of its container, such as
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ SERVICE = "com.docker.compose.service"
 DEPENDS_ON = "com.docker.compose.depends_on"
 ONEOFF = "com.docker.compose.oneoff"
 NUMBER = "com.docker.compose.container-number"
+REPLACES = "com.docker.compose.replace"
 
 STARTED = "service_started"
 HEALTHY = "service_healthy"
@@ -115,9 +117,19 @@ def _by_service(listed: Sequence[Summary]) -> dict[str, list[Summary]]:
     for summary in sorted(listed, key=_number):
         labels = summary.get("Labels") or {}
         of_compose = labels.get(NUMBER) and labels.get(ONEOFF, "False").lower() != "true"
-        if labels.get(SERVICE) and of_compose and _names([summary]):
+        if labels.get(SERVICE) and of_compose and _names([summary]) and not _is_successor(summary):
             services.setdefault(labels[SERVICE], []).append(summary)
     return services
+
+
+def _is_successor(summary: Summary) -> bool:
+    """Compose makes a container anew under a name such as `d1f583825731_p-engine-1`, and renames it when the one that
+    it replaces is gone. Until then it is nobody's.
+    """
+    return REPLACES in (summary.get("Labels") or {}) and all(map(_PASSING_NAME.match, _names([summary])))
+
+
+_PASSING_NAME = re.compile("[0-9a-f]{12}_")
 
 
 def _number(summary: Summary) -> int:

@@ -70,7 +70,7 @@ class ContainerState:
             reason = f"exits again and again (code {self.exit_code}), and waits for Docker to restart it"
             return NotRunning(reason, self.exit_code, self.oom)
         if not self.started_at:
-            return NotRunning("was never started")
+            return NotRunning("was never started", anew=True)
         if self.oom:
             return NotRunning(f"ran out of memory (code {self.exit_code})", self.exit_code, oom=True)
         return NotRunning(f"exited with code {self.exit_code}", self.exit_code)

@@ -62,6 +62,7 @@ def answer(status: int, explanation: str | None = None) -> docker.errors.APIErro
     ("error", "kind", "words"),
     [
         (answer(404, "No such container: x"), EngineMissing, "was refused by Docker: No such container: x"),
+        (answer(409, "is marked for removal"), EngineMissing, "was refused by Docker: is marked for removal"),
         (answer(404, "network abc not found"), StartRefused, "was refused by Docker: network abc not found"),
         (answer(409, "is being removed"), StartRefused, "was refused by Docker: is being removed"),
         (

@@ -148,3 +148,14 @@ def test_nothing_is_wrong_with_a_deep_lattice_and_it_takes_no_time() -> None:
         containers += [listed(f"a{level}", below), listed(f"b{level}", below)]
     assert what_is_wrong(containers, "p", "engine") is None
     assert len(order(*containers)) == 81
+
+
+def test_what_compose_makes_in_place_of_another_is_nobodys_until_it_has_its_name() -> None:
+    """It is listed first, before the one that runs."""
+    old, new = listed("engine"), listed("engine", replace="d1f58382573100")
+    new["Names"] = ["/d1f583825731_p-engine-1"]
+    assert order(new, old) == ["p-engine-1"]
+    with pytest.raises(EngineMissing):
+        order(new)
+    new["Names"] = old["Names"]
+    assert order(new) == ["p-engine-1"]
