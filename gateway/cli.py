@@ -9,7 +9,7 @@ from urllib.parse import quote
 import typer
 
 from gateway import key_commands, migrate_command
-from gateway.config import Config
+from gateway.config import Config, load_config
 from gateway.errors import ConfigError
 from gateway.terminal import DEFAULT, ConfigPath, fail, load, refuse
 
@@ -122,6 +122,14 @@ def _call(method: str, path: str, config: Path, admin: str | None) -> dict[str, 
     from gateway.control.client import ControlError, call  # noqa: PLC0415
 
     try:
-        return call(method, path, admin or str(load(config).gateway.admin))
+        return call(method, path, admin or _admin_of(config))
     except ControlError as error:
         fail(str(error))
+
+
+def _admin_of(path: Path) -> str:
+    """Where the gateway is asked that goes by this file; it may run on though the file has been broken since."""
+    try:
+        return str(load_config(path).gateway.admin)
+    except ConfigError as error:
+        refuse(error, "The gateway's admin address is read from there; --admin 127.0.0.1:8891 does without.")

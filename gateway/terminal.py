@@ -24,10 +24,10 @@ def load(path: Path) -> Config:
         refuse(error)
 
 
-def refuse(error: ConfigError) -> NoReturn:
-    """End the program with status 2 and a line on standard error for each problem."""
-    for problem in error.problems:
-        typer.echo(problem, err=True)
+def refuse(error: ConfigError, *remedy: str) -> NoReturn:
+    """End the program with status 2 and a line on standard error for each problem, and what can be done about them."""
+    for line in (*error.problems, *remedy):
+        typer.echo(line, err=True)
     raise typer.Exit(2)
 
 

@@ -52,6 +52,18 @@ def test_check_lists_every_problem_with_its_line_and_exits_with_2(good: Path) ->
     assert f"{good}:7" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("word", "needs_it"), [(["check"], True), (["status"], False), (["sleep", "whisper"], False), (["reload"], False)]
+)
+def test_what_does_without_the_file_says_how_if_that_is_broken(good: Path, word: list[str], *, needs_it: bool) -> None:
+    """The gateway goes on by the file before; somebody has to get at it."""
+    good.write_text("gateway: [")
+    result = run(*word, "--config", str(good))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"{good}:1: not valid YAML")
+    assert ("--admin" in result.stderr.splitlines()[-1]) is not needs_it
+
+
 @pytest.mark.parametrize("word", [["check"], ["serve"], ["status"], ["wake", "whisper"], ["logs", "whisper"]])
 def test_every_word_says_that_a_file_is_missing(tmp_path: Path, word: list[str]) -> None:
     result = run(*word, "--config", str(tmp_path / "none.yaml"))
