@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 
-SECONDS = 5.0
-"""How long a container that was removed is expected to come again."""
+SECONDS = 10.0
+"""How long a container that was removed is expected to come again: Docker takes its time where much is to be done."""
 
 
 class Succession:
