@@ -322,7 +322,7 @@ class StartRefused(RuntimeTrouble):
 class EndedAtOnce(StartRefused):
     """meant: somebody may have wanted that."""
 
-    def __init__(self, words: str, *, meant: bool) -> None:
+    def __init__(self, words: str, *, meant: bool = False) -> None:
         super().__init__(words, public=words)
         self.meant = meant
 

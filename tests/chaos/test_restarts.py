@@ -20,7 +20,8 @@ from tests.chaos.report import Trial
 from tests.chaos.scale import scaled
 from tests.e2e.conftest import Engine
 from tests.fixtures.patience import LONG_PATIENCE
-from tests.fixtures.process_gateway import GatewayProcess, free_ports
+from tests.fixtures.ports import free_ports
+from tests.fixtures.process_gateway import GatewayProcess
 from tests.fixtures.standin import STANDIN
 
 MakeEngine = Callable[..., Engine]

@@ -25,7 +25,8 @@ from tests.chaos.rude import RUDE
 from tests.chaos.scale import LONG, scaled
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
 from tests.fixtures.patience import LONG_PATIENCE
-from tests.fixtures.process_gateway import GatewayProcess, free_ports
+from tests.fixtures.ports import free_ports
+from tests.fixtures.process_gateway import GatewayProcess
 from tests.fixtures.standin import STANDIN
 
 PROGRAM = Path(__file__).with_name("rude.py")

@@ -26,6 +26,7 @@ from gateway.runtimes.process_record import kernel_start
 from gateway.runtimes.state_folder import StateFolder
 from tests.fixtures.docker import STANDIN_IMAGE
 from tests.fixtures.patience import PATIENCE
+from tests.fixtures.ports import free_port
 from tests.fixtures.standin import STANDIN
 
 
@@ -72,9 +73,7 @@ class MemoryRig(Rig):
         self.listener: socket.socket | None = None
 
     def make(self, stop_timeout: float) -> MemoryRuntime:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            runtime = MemoryRuntime(Address("127.0.0.1", free.getsockname()[1]))
+        runtime = MemoryRuntime(Address("127.0.0.1", free_port()))
         runtime.on_start, runtime.on_stop = self.listen, self.hush
         self.memory = runtime
         return runtime
@@ -121,9 +120,7 @@ class ProcessRig(Rig):
         self.folder = StateFolder(state_dir)
 
     async def prepare(self, **settings: str | int) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         words = [f"{name}={value}" for name, value in settings.items()]
         self.target: dict[str, Any] = {
             "command": [sys.executable, str(STANDIN), "PORT={port}", "HOST=127.0.0.1", *words],

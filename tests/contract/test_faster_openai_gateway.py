@@ -15,7 +15,8 @@ from openai import AsyncOpenAI, OpenAI
 
 from tests.fixtures.engine_process import ROOT
 from tests.fixtures.patience import LONG_PATIENCE
-from tests.fixtures.process_gateway import GatewayProcess, free_ports
+from tests.fixtures.ports import free_ports
+from tests.fixtures.process_gateway import GatewayProcess
 from tests.fixtures.speech import DIALOGUE, GOODBYE, long_talk, recording, said, words
 from tests.unit.engines.recordings import AUDIO, MODEL
 

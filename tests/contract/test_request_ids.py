@@ -11,7 +11,8 @@ import pytest
 
 from tests.fixtures.engine_process import ROOT
 from tests.fixtures.patience import LONG_PATIENCE
-from tests.fixtures.process_gateway import GatewayProcess, free_ports
+from tests.fixtures.ports import free_ports
+from tests.fixtures.process_gateway import GatewayProcess
 from tests.fixtures.speech import GOODBYE, recording
 from tests.unit.engines.recordings import MODEL
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from gateway.runtimes.base import NotRunning, Running
 from gateway.runtimes.process_log import SHORTEN_ABOVE
 from tests.contract.rigs import ProcessRig, Watch, accepts, exists, gone, is_not_running, until
 from tests.fixtures.patience import PATIENCE
+from tests.fixtures.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -63,9 +63,7 @@ async def test_what_ended_while_no_gateway_looked_does_not_run(process_rig: Proc
 
 
 def other_port(rig: ProcessRig) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        rig.port = free.getsockname()[1]
+    rig.port = free_port()
 
 
 def other_command(rig: ProcessRig) -> None:

@@ -23,7 +23,7 @@ from tests.fixtures.authority import Authority
 from tests.fixtures.docker import STANDIN_IMAGE
 from tests.fixtures.nginx import Nearby
 from tests.fixtures.patience import LONG_PATIENCE
-from tests.fixtures.process_gateway import free_ports
+from tests.fixtures.ports import free_ports
 
 CERTBOT, ACME = "whisper-gateway-test/certbot", "whisper-gateway-test/acme"
 NGINX = "whisper-gateway-test/nginx"

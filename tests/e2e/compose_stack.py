@@ -25,7 +25,7 @@ from tests.fixtures.authority import Authority
 from tests.fixtures.docker import STANDIN_IMAGE
 from tests.fixtures.nginx import Nearby
 from tests.fixtures.patience import LONG_PATIENCE
-from tests.fixtures.process_gateway import free_ports
+from tests.fixtures.ports import free_ports
 
 WHISPER, WHISPERX = f"whisper.{DOMAIN}", f"whisperx.{DOMAIN}"
 LOGIN = ("anna", "correct horse")

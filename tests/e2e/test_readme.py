@@ -15,7 +15,7 @@ import yaml
 
 from tests.e2e.conftest import ROOT
 from tests.fixtures.patience import LONG_PATIENCE
-from tests.fixtures.process_gateway import free_ports
+from tests.fixtures.ports import free_ports
 
 README = (ROOT / "README.md").read_text()
 BIN = Path(sys.executable).parent

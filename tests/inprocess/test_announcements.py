@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.announcements import RequestEnded
-from tests.fixtures.gateway import Engine, Gateway, free_port, running_gateway
+from tests.fixtures.gateway import Engine, Gateway, running_gateway
 from tests.fixtures.patience import PATIENCE
+from tests.fixtures.ports import free_port
 from tests.fixtures.standin import StandIn
 
 

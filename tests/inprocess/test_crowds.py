@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.process_gateway import GatewayProcess, free_ports
+from tests.fixtures.ports import free_ports
+from tests.fixtures.process_gateway import GatewayProcess
 from tests.fixtures.standin import STANDIN
 
 WAITERS, SIZE = 1000, 1_000_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import threading
 import time
@@ -17,7 +16,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.fixtures.patience import LONG_PATIENCE
-from tests.fixtures.process_gateway import GatewayProcess, free_ports
+from tests.fixtures.ports import free_ports
+from tests.fixtures.process_gateway import GatewayProcess
 from tests.fixtures.raw_client import RawClient
 from tests.fixtures.standin import STANDIN
 
@@ -73,7 +73,7 @@ def running(folder: Path, engines: dict[str, dict[str, Any]], **settings: Any) -
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """One engine with one seat and one place to wait, which takes three seconds to wake, and one that cannot start."""
-    slow = {"concurrency": 1, "queue": {"limit": 1}, "words": ["START_DELAY_MS=3000"], "answer_timeout": "2s"}
+    slow = {"concurrency": 1, "queue": {"limit": 1}, "words": ["START_DELAY_MS=3000"], "answer_timeout": "5s"}
     broken = {"words": ["EXIT_AFTER_MS=1"]}
     with running(tmp_path_factory.mktemp("metrics"), {"whisper": slow, "broken": broken}) as one:
         yield one
@@ -145,8 +145,12 @@ def test_an_engine_that_dies_counts_as_replayed_and_broken(own: Watched) -> None
 @pytest.mark.parametrize(("path", "error"), [("/cut?when=body", "answer_cut"), ("/stall", "engine_answer_timeout")])
 def test_an_engine_that_fails_a_request_counts_by_how(own: Watched, path: str, error: str) -> None:
     before = own.value("upstream_errors_total", engine="whisper", error=error)
-    with contextlib.suppress(httpx.RemoteProtocolError):
-        own.get(path)
+    told = ""
+    try:
+        told = own.get(path).text
+    except httpx.RemoteProtocolError as cut:
+        told = f"answer_cut: {cut}"
+    assert error in told
     own.becomes(before + 1, "upstream_errors_total", engine="whisper", error=error)
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from gateway.lifecycle.phases import Phase
 from gateway.spool import spool as spool_module
-from tests.fixtures.gateway import Engine, Gateway, free_port, running_gateway
+from tests.fixtures.gateway import Engine, Gateway, running_gateway
+from tests.fixtures.ports import free_port
 from tests.fixtures.process_gateway import GatewayProcess
 from tests.fixtures.raw_client import RawClient
 from tests.fixtures.standin import StandIn

@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from tests.fixtures.patience import LONG_PATIENCE
-from tests.fixtures.process_gateway import GatewayProcess, free_ports
+from tests.fixtures.ports import free_ports
+from tests.fixtures.process_gateway import GatewayProcess
 from tests.fixtures.standin import STANDIN
 
 

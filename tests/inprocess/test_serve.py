@@ -19,7 +19,8 @@ import httpx
 import pytest
 
 from tests.fixtures.patience import LONG_PATIENCE
-from tests.fixtures.process_gateway import GatewayProcess, free_ports
+from tests.fixtures.ports import free_ports
+from tests.fixtures.process_gateway import GatewayProcess
 from tests.fixtures.raw_client import RawClient
 from tests.fixtures.standin import STANDIN
 

@@ -17,7 +17,8 @@ from gateway.config.schema import EngineSpec
 from gateway.runtimes.base import Address
 from gateway.runtimes.memory import MemoryRuntime
 from tests.fixtures.patience import LONG_PATIENCE
-from tests.fixtures.process_gateway import GatewayProcess, free_ports
+from tests.fixtures.ports import free_ports
+from tests.fixtures.process_gateway import GatewayProcess
 from tests.fixtures.standin import STANDIN
 
 Make = Callable[..., GatewayProcess]

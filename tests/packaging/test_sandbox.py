@@ -17,7 +17,7 @@ import yaml
 
 from tests.conftest import REQUIRE_ALL
 from tests.fixtures.patience import LONG_PATIENCE
-from tests.fixtures.process_gateway import free_ports
+from tests.fixtures.ports import free_ports
 
 GATEWAY = Path(sys.executable).parent / "whisper-gateway"
 WITHOUT_WRITABLE_CODE = """

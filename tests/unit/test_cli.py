@@ -12,7 +12,7 @@ import pytest
 
 from tests.fixtures.api_keys import make_key
 from tests.fixtures.commands import one_line, run
-from tests.fixtures.gateway import free_port
+from tests.fixtures.ports import free_port
 
 GOOD = """\
 gateway:

@@ -19,7 +19,7 @@ from gateway.proxy.routing import Routes
 from gateway.runtimes.base import Address
 from gateway.runtimes.memory import MemoryRuntime
 from gateway.supervision.supervisor import Supervisor
-from tests.fixtures.gateway import free_port
+from tests.fixtures.ports import free_port
 from tests.unit.proxy.engine import tiny_engine
 
 pytestmark = pytest.mark.anyio

@@ -12,8 +12,8 @@ import uvloop
 from gateway.proxy.pool import MOST_SPARE, ConnectFailed, Pool
 from gateway.proxy.upstream import Broke
 from gateway.runtimes.base import Address
-from tests.fixtures.gateway import free_port
 from tests.fixtures.patience import PATIENCE
+from tests.fixtures.ports import free_port
 from tests.unit.proxy.engine import GET, OK, exchange, fetch, tiny_engine
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ from gateway.proxy import probe as module
 from gateway.proxy.pool import Pool
 from gateway.proxy.probe import probe_of
 from gateway.runtimes.base import Address
-from tests.fixtures.gateway import free_port
+from tests.fixtures.ports import free_port
 from tests.unit.proxy.engine import OK, fetch, tiny_engine
 
 pytestmark = pytest.mark.anyio
