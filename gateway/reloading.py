@@ -79,7 +79,7 @@ class Reloader:
                     _log.error("config.invalid", problem=problem, cause=cause)
                 self._app.announce.tell(Reloaded(ok=False))
                 raise ReloadRefused("\n".join(error.problems)) from error
-            except Exception:
+            except Exception:  # ours; told, and passed on
                 self._app.announce.tell(Reloaded(ok=False))
                 raise
         self._app.announce.tell(Reloaded(ok=True))

@@ -118,7 +118,7 @@ class Models(Generic[Model]):
             raise Unloadable(f"there is no folder {folder}")
         try:
             return self._load(folder)
-        except Exception as exc:
+        except Exception as exc:  # whatever a library raises, it is told to who asked for the model
             text = _told(model, exc)
             known = reasons.loading(exc, folder, self._settings.compute_type) or _without_tokenizer(exc, folder)
             raise Unloadable(known or text) from None
@@ -129,7 +129,7 @@ def _fetched(model: str, source: str) -> str:
 
     try:
         return hub.fetch(source)
-    except Exception as exc:
+    except Exception as exc:  # likewise
         text = _told(model, exc)
         raise Unloadable(reasons.fetching(exc, hub.address(), hub.cache()) or text) from None
 

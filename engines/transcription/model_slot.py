@@ -256,7 +256,7 @@ class ModelSlot(Generic[Model]):
         began, before = time.monotonic(), memory.resident()
         try:
             self._close(held.pop())
-        except Exception:
+        except Exception:  # ours or a library's; the memory is given back all the same
             log.exception("model.not_closed model=%s", self._name)
         memory.give_back()
         after, freed = time.monotonic() - began, (before - memory.resident()) / 1e6

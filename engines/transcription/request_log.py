@@ -48,7 +48,7 @@ class RequestLog:
 
         try:
             await self._app(scope, receive, watching)
-        except Exception:
+        except Exception:  # the application's; passed on
             if not status:
                 status, complete = 500, True  # what is made of it outside of all middleware
             raise

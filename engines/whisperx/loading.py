@@ -108,7 +108,7 @@ def _cached(load: Callable[[], Model]) -> Model | None:
     """What an earlier start has fetched; None if it is not there, or not all of it."""
     try:
         return load()
-    except Exception as exc:
+    except Exception as exc:  # it is fetched then, which tells what is wrong
         log.debug("model.not_cached kind=%s", type(exc).__name__)
         return None
 
@@ -116,7 +116,7 @@ def _cached(load: Callable[[], Model]) -> Model | None:
 def _or_reason(what: str, source: str, load: Callable[[], Model]) -> Model:
     try:
         return load()
-    except Exception as exc:
+    except Exception as exc:  # whatever a library raises, it is told to who asked for the model
         text = reasons.redacted(exc, hub.secrets())
         if isinstance(exc, Unloadable):
             raise Unloadable(f"{what} {source}: {text}") from None

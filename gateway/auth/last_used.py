@@ -95,7 +95,7 @@ class LastUsed:
         """Without a thread: there may be none left to have, and nobody waits any more."""
         try:
             self._save(self._times)
-        except Exception as error:
+        except Exception as error:  # it is no reason for the gateway not to end
             self._complain(error)
 
     def _complain(self, error: Exception) -> None:

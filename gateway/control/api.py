@@ -111,12 +111,13 @@ class _Control:
         """
         _require_admin(request)
         chosen, *others = self._fleet.called(request.path_params["name"])
-        _require_use(request, chosen)
         wait = _flag(request, "wait")
         force = _flag(request, "force")
-        chosen.tell(SleepAsked(force=force))
-        for leaving in others if force else ():
-            leaving.tell(SleepAsked(force=True))
+        told = [chosen, *others] if force else [chosen]
+        for engine in told:
+            _require_use(request, engine)
+        for engine in told:
+            engine.tell(SleepAsked(force=force))
         if wait:
             await chosen.wait_for(*(phase for phase in Phase if phase is not Phase.STOPPING))
         return JSONResponse(engine_view(chosen), 200 if chosen.phase is Phase.ASLEEP else 202)

@@ -308,7 +308,7 @@ class Exchange:
         try:
             self._send_start(status, headers, trailers=False)
             self._send_body(body, more=False)
-        except Exception as error:
+        except Exception as error:  # ours; the connection's other requests go on
             self.broke(error)
 
     def hand_over(self) -> None:
@@ -332,7 +332,7 @@ class Exchange:
         except asyncio.CancelledError:
             if not self.disconnected:
                 self.give_up(ShuttingDown("The gateway is shutting down; ask again in a moment.", retry_after=1))
-        except Exception as error:
+        except Exception as error:  # the application's; told to its client, and logged
             self.broke(error)
         else:
             if not self.complete and not self.disconnected:

@@ -126,7 +126,7 @@ class Fleet:
         try:
             for name, spec in specs.items():
                 hired[name] = hiring.supervisor(name, spec)
-        except Exception:
+        except Exception:  # passed on, when those hired before are given up
             for supervisor in hired.values():
                 self._see_to(give_up(supervisor))
             raise

@@ -17,5 +17,5 @@ async def log_last_words(runtime: Runtime, log: Any) -> None:
             log.warning("engine.said", line=line)
     except RuntimeTrouble as error:
         log.warning("engine.log_unavailable", reason=error.message)
-    except Exception:
+    except Exception:  # ours; the log is no reason for an engine not to be stopped
         log.exception("engine.log_broke")

@@ -124,11 +124,11 @@ class Performer:
                 self._note_silence(getattr(silence, "message", "is run by a runtime that does not answer"))
         except RuntimeTrouble:
             pass  # that is an answer
-        except Exception:
+        except Exception:  # ours; whether the runtime answers is not known, then
             self._log.exception("engine.inspect_broke")
         try:
             then()
-        except Exception:
+        except Exception:  # ours; the other engines go on
             self._log.exception("engine.supervision_broke", doing="ask_first")
 
     async def done(self) -> None:
@@ -218,7 +218,7 @@ class Performer:
             self._log.warning("engine.stop_failed", reason=error.message)
             event = e.StopFailed(error.message)
             silent = isinstance(error, RuntimeUnavailable)
-        except Exception:
+        except Exception:  # ours; whether it runs is looked at again
             self._log.exception("engine.stop_broke")
             event = e.StopFailed("failed in a way the gateway did not expect")
         self._performed = order
@@ -276,7 +276,7 @@ class Performer:
             self._log.warning("engine.not_inspected", reason=error.message, again_in=LOOK_PAUSE)
             self._look_later(silent=isinstance(error, RuntimeUnavailable))
             return
-        except Exception:
+        except Exception:  # ours; the next look may be luckier
             self._log.exception("engine.inspect_broke")
             self._look_later(silent=False)
             return
@@ -318,7 +318,7 @@ class Performer:
             try:
                 async for _ in self._runtime.watch():
                     self.look_again()
-            except Exception:
+            except Exception:  # ours; the looks by the clock go on
                 self._log.exception("engine.watch_broke")
             await asyncio.sleep(WATCH_PAUSE)  # a runtime's watch should not end; never spin if it does
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 
 from gateway.auth.rates import Rate
+from gateway.config.schema import Config
 from tests.fixtures.api_keys import make_key
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
 from tests.fixtures.patience import PATIENCE
@@ -70,6 +71,25 @@ def test_a_key_sees_and_steers_the_engines_of_its_hosts(gateway: Gateway, folder
     answer = asked(gateway, "/api/engines/other/wake", PORTAL, method="POST", headers=headers)
     assert code(answer) == (403, "host_not_allowed")
     assert gateway.runtimes["other"].starts == 0
+
+
+def test_a_key_of_the_new_hosts_does_not_end_what_the_old_ones_have(gateway: Gateway, folder: Path) -> None:
+    """An engine that a reload has changed may still serve somebody at hostnames that it had before."""
+    everywhere = bearer(make_key(folder, "boss", admin=True))
+    here = bearer(make_key(folder, "new", hosts=("new.test",), admin=True))
+    sleep = "/api/engines/whisper/sleep?force=true"
+    stream = {"url": f"{gateway.url}/sse?n=1000&interval_ms=50", "headers": {"host": "whisper.test", **everywhere}}
+    with httpx.stream("GET", **stream, timeout=PATIENCE) as answer:
+        lines = answer.iter_lines()
+        next(lines)
+        data = gateway.app.config.model_dump(exclude_unset=True)
+        data["engines"]["whisper"] |= {"hosts": ["new.test"], "process": {"command": ["another"]}}
+        gateway.on_loop(lambda: gateway.app.apply(Config.model_validate(data)))
+        (old,) = gateway.app.fleet.leaving
+        assert code(asked(gateway, sleep, PORTAL, method="POST", headers=here)) == (403, "host_not_allowed")
+        assert old.serving == 1
+        assert asked(gateway, sleep, PORTAL, method="POST", headers=everywhere).status_code in (200, 202)
+        gateway.until(lambda: not gateway.app.fleet.leaving)
 
 
 def test_users_steer_if_they_are_listed(proxied: Gateway) -> None:
