@@ -19,7 +19,7 @@ class Shares:
     """
 
     MOST, LEAST = 256 * 1024, 8 * 1024
-    TOTAL = 8 * 1024 * 1024
+    TOTAL = 4 * 1024 * 1024
     """Bytes for all of them, as long as that leaves the least to each."""
 
     def __init__(self) -> None:
