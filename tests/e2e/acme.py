@@ -21,7 +21,7 @@ from tests.e2e.compose import CPU, DOMAIN, VARIABLES, own_place, run_compose
 from tests.e2e.conftest import ROOT
 from tests.fixtures.authority import Authority
 from tests.fixtures.docker import STANDIN_IMAGE
-from tests.fixtures.nginx import Nearby
+from tests.fixtures.nginx import Nearby, reloaded
 from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.ports import free_ports
 
@@ -158,6 +158,11 @@ class Vps:
                     return
             assert time.monotonic() < deadline, f"waited in vain for {what}: {self.logs('certbot')}{self.logs('nginx')}"
             time.sleep(0.05)
+
+    def until_shown(self, there: Callable[[Shown], bool], what: str) -> None:
+        """Until nginx shows such a certificate to everybody, also to who meets a worker from before the reload."""
+        self.until(lambda: there(self.shown()), what)
+        self.until(lambda: reloaded(self.logs("nginx")), "end of the workers before")
 
     def _overriding(self, pebble: Path, address: str) -> str:
         return f"""
