@@ -12,12 +12,16 @@ COMMAND = f"CHAOS_SEED={SEED} make chaos" if LONG else f"CHAOS_SEED={SEED} pytho
 
 @dataclass
 class Trial:
-    """One trial. test: its name. demand: what it must show. figures: what was measured. met: None while it runs."""
+    """One trial. test: its name. demand: what it must show. figures: what was measured. met: None while it runs.
+
+    late: whether the short form, which runs beside other tests, has missed a limit of time.
+    """
 
     test: str
     demand: str = ""
     figures: list[str] = field(default_factory=list)
     met: bool | None = None
+    late: bool = False
     seconds: float = 0.0
 
     def must(self, demand: str) -> None:
@@ -28,9 +32,19 @@ class Trial:
         """To be said before anything is asserted of it, so that a failure shows its numbers, too."""
         self.figures.append(figure)
 
+    def in_time(self, took: float, limit: float) -> None:
+        """A limit of time, seconds. Only the long form, which has the machine to itself, fails by it.
+
+        The short form is over in seconds, beside other tests: its table says "late" then.
+        """
+        assert took <= limit or not LONG
+        self.late |= took > limit
+
     @property
     def verdict(self) -> str:
-        return "met" if self.met else "MISSED"
+        if not self.met:
+            return "MISSED"
+        return "late beside other tests" if self.late else "met"
 
     @property
     def line(self) -> str:

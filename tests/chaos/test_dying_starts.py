@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.report import Trial
-from tests.chaos.scale import LONG, scaled
+from tests.chaos.scale import scaled
 from tests.e2e.conftest import Engine
 from tests.fixtures.process_gateway import GatewayProcess
 
@@ -38,5 +38,4 @@ def test_the_exit_of_an_engine_that_starts_is_told_at_once(
             assert (answer.status_code, answer.json()["failure"]) == (503, "exited with code 3")
     late = [(heard - happened) / 1e6 for heard, happened in zip(told, died, strict=True)]
     trial.measured(f"{TRIES} exits, told after {statistics.median(late):.0f} ms, at most {max(late):.0f}")
-    if LONG:  # beside other tests an inspection by Docker alone may take as long
-        assert statistics.median(late) <= WITHIN * 1000
+    trial.in_time(statistics.median(late) / 1000, WITHIN)

@@ -13,7 +13,7 @@ import pytest
 from tests.chaos.bodies import Body
 from tests.chaos.line import Line
 from tests.chaos.report import Trial
-from tests.chaos.scale import LONG, scaled
+from tests.chaos.scale import scaled
 from tests.fixtures.authority import Authority, Certificate
 from tests.fixtures.nginx import HOST, Front, Nearby, running_front
 from tests.fixtures.standin import STANDIN
@@ -61,7 +61,6 @@ def fall_asleep(front: Front) -> None:
 @pytest.mark.nginx
 def test_a_cold_upload_over_a_slow_line(trial: Trial, front: Front) -> None:
     trial.must("total ≤ 1.1 x max(upload, boot) + answer")
-    missed = []
     with Line(front.nginx.https, rate=1e12) as line:
         transport = Nearby(line.port, verify=front.nginx.authority.context())
         headers = {"Authorization": f"Bearer {front.key}"}
@@ -76,7 +75,4 @@ def test_a_cold_upload_over_a_slow_line(trial: Trial, front: Front) -> None:
                 upload = body.size / RATE
                 total = timed(client, body, lambda: front.gateway.until_left("engine", "asleep"))
                 trial.measured(f"upload {upload:.1f} s, boot {boot:.2f} s, answer {answer:.2f} s: {total:.2f} s")
-                if total > 1.1 * max(upload, boot) + answer:
-                    missed.append(share)
-    if LONG:  # a second or two, beside other tests, tell nothing of a ratio
-        assert missed == []
+                trial.in_time(total, 1.1 * max(upload, boot) + answer)
