@@ -48,12 +48,14 @@ class Measured:
 class Engine(Protocol):
     """What is seen of a supervisor here."""
 
-    name: str
-    spec: EngineSpec
-    runtime: Runtime
-
     measured: Measured | None
 
+    @property
+    def name(self) -> str: ...
+    @property
+    def spec(self) -> EngineSpec: ...
+    @property
+    def runtime(self) -> Runtime: ...
     @property
     def phase(self) -> Phase: ...
     @property

@@ -29,11 +29,11 @@ class Slow(MemoryRuntime):
 
     def __init__(self) -> None:
         super().__init__(Address("127.0.0.1", 1))
-        self.answers = asyncio.Event()
-        self.answers.set()
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
 
     async def usage(self) -> Usage | None:
-        await self.answers.wait()
+        await self.may_answer.wait()
         return await super().usage()
 
 
@@ -151,14 +151,14 @@ async def test_where_nothing_is_said_of_needs_there_is_nothing_to_tell() -> None
 async def test_a_runtime_that_hangs_delays_no_other_measurement_and_is_not_asked_twice() -> None:
     hangs, well = Engine("hangs"), Engine("well")
     well.runtime.memory = 7
-    hangs.runtime.answers.clear()
+    hangs.runtime.may_answer.clear()
     async with measured(hangs, well) as stage:
         await stage.passes(30)
         seen = well.measured
         assert seen is not None
         assert seen.now == 7
         assert hangs.runtime.calls == []
-        hangs.runtime.answers.set()
+        hangs.runtime.may_answer.set()
         await calm()
         assert hangs.runtime.calls == ["usage"]
 
@@ -166,10 +166,10 @@ async def test_a_runtime_that_hangs_delays_no_other_measurement_and_is_not_asked
 async def test_an_answer_about_a_run_that_is_over_says_nothing_about_the_next() -> None:
     engine = Engine()
     engine.runtime.memory = 300
-    engine.runtime.answers.clear()
+    engine.runtime.may_answer.clear()
     async with measured(engine):
         engine.instance = "two"
-        engine.runtime.answers.set()
+        engine.runtime.may_answer.set()
         await calm()
         assert engine.measured is None
 
