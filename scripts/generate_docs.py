@@ -57,7 +57,12 @@ def errors_page(present: str) -> str:
 
 def answers_to_clients() -> list[type[GatewayError]]:
     """The errors that somebody may get as an answer, by status."""
-    found = [GatewayExhausted, SpoolFull, *AskedWrongly.__subclasses__(), *EngineTrouble.__subclasses__()]
+    found: list[type[GatewayError]] = [
+        GatewayExhausted,
+        SpoolFull,
+        *AskedWrongly.__subclasses__(),
+        *EngineTrouble.__subclasses__(),
+    ]
     return sorted(found, key=lambda error: (error.status, error.code))
 
 

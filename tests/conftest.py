@@ -8,6 +8,7 @@ import importlib.util
 import os
 import shutil
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis
@@ -68,7 +69,7 @@ def browser_found() -> bool:
     return shutil.which("chromium") is not None and importlib.util.find_spec("playwright") is not None
 
 
-NEEDS = {
+NEEDS: dict[str, Callable[[], bool]] = {
     "docker": docker_answers,
     "nginx": lambda: shutil.which("nginx") is not None,
     "browser": browser_found,

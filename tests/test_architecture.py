@@ -57,7 +57,7 @@ ENGINES_MAY_IMPORT = {
     "whisperx": {"transcription", "models"},
 }
 
-ONLY_IN = {
+ONLY_IN: dict[str, str | tuple[str, ...]] = {
     "docker": "gateway/runtimes/docker",
     "typer": ("gateway/cli", "gateway/key_commands", "gateway/migrate_command", "gateway/terminal"),
     "rich": ("gateway/control/table", "gateway/auth/key_table"),

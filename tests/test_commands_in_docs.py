@@ -230,7 +230,8 @@ SETTINGS = [text for page, text in FRAGMENTS if text not in OVERRIDES and page.n
 def test_compose_accepts_what_is_to_be_written_into_an_override(text: str, tmp_path: Path) -> None:
     override = tmp_path / "compose.override.yaml"
     override.write_text(text)
-    command = ["docker", "compose", "-f", "compose.yaml", "-f", override, "--profile", "engines", "config", "--quiet"]
+    together = ["docker", "compose", "-f", "compose.yaml", "-f", str(override)]
+    command = [*together, "--profile", "engines", "config", "--quiet"]
     environment = {**os.environ, "DOMAIN": "example.org"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import httpx2
 import openai
 import pytest
 from anyio import to_thread
@@ -142,9 +143,10 @@ async def test_what_fails_later_is_raised_by_the_sdk_after_the_words_that_came()
     app = FastAPI()
     refusals.install(app)
     app.include_router(create_router(Desk(), Names()))
-    transport = httpx.ASGITransport(app)
-    options = {"base_url": "http://engine.test/v1", "api_key": "unused", "max_retries": 0}
-    async with httpx.AsyncClient(transport=transport) as plain, AsyncOpenAI(**options, http_client=plain) as client:
+    async with (
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app)) as plain,
+        AsyncOpenAI(base_url="http://engine.test/v1", api_key="unused", max_retries=0, http_client=plain) as client,
+    ):
         stream = await client.audio.transcriptions.create(model="whisper-1", file=("x", b"x"), stream=True)
         assert (await anext(stream)).to_dict()["delta"] == "one"
         with pytest.raises(openai.APIError, match="The GPU has no memory left") as refusal:
@@ -159,8 +161,8 @@ async def test_the_first_words_come_before_the_last_are_computed_and_who_leaves_
     """All of it would take much longer."""
     engine = start()
     async with httpx.AsyncClient(base_url=engine.url, timeout=LONG_PATIENCE) as plain:
-        form = {"data": {"stream": "true", "language": "en"}, "files": {"file": ("x", long_talk(20))}}
-        async with plain.stream("POST", "/v1/audio/transcriptions", **form) as answer:  # type: ignore[arg-type]
+        form: dict[str, Any] = {"data": {"stream": "true", "language": "en"}, "files": {"file": ("x", long_talk(20))}}
+        async with plain.stream("POST", "/v1/audio/transcriptions", **form) as answer:
             assert answer.status_code == 200
             first = await anext(answer.aiter_lines())
         assert json.loads(first.removeprefix("data: "))["delta"]

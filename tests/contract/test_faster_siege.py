@@ -151,9 +151,12 @@ async def test_a_stop_waits_neither_for_who_left_a_stream_nor_for_who_never_aske
     """Of those with half a request, the ones whose head is complete are waited for: they may be uploading."""
     engine = start()
     engine.until_logged("model.ready")
-    crowd = [
-        connection for place, connection in enumerate(connected(engine, 90)) if place % 3 != 2 or connection.close()
-    ]
+    crowd = []
+    for place, connection in enumerate(connected(engine, 90)):
+        if place % 3 == 2:
+            connection.close()
+        else:
+            crowd.append(connection)
     talk = await to_thread.run_sync(long_talk, 10)
     async with httpx.AsyncClient(base_url=engine.url, timeout=LONG_PATIENCE) as client:
         form = {"stream": "true", "language": "en", "vad_filter": "false"}

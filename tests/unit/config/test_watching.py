@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
 
@@ -32,7 +32,8 @@ class Watched:
 
     async def follow(self, look_seconds: float) -> None:
         stream = changes(self.path, look_seconds)
-        async with aclosing(stream) as each:  # type: ignore[type-var]
+        assert isinstance(stream, AsyncGenerator)
+        async with aclosing(stream) as each:
             async for _ in each:
                 self.told += 1
                 self._heard.set()

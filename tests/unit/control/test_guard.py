@@ -14,6 +14,14 @@ pytestmark = pytest.mark.anyio
 PORTAL = "portal.test"
 
 
+async def unread() -> Any:
+    raise AssertionError("nothing is read")
+
+
+async def unsaid(_message: Any) -> None:
+    raise AssertionError("nothing is sent")
+
+
 async def passes(method: str, *headers: tuple[str, str], portal: str | None = PORTAL) -> bool:
     """Whether the guard lets the request through; if not, it must say 403."""
     reached: list[str] = []
@@ -22,9 +30,6 @@ async def passes(method: str, *headers: tuple[str, str], portal: str | None = PO
     async def app(_scope: Any, _receive: Any, _send: Any) -> None:
         reached.append("app")
 
-    async def receive() -> Any:
-        raise AssertionError("nothing is read")
-
     async def send(message: Any) -> None:
         sent.append(message)
 
@@ -32,7 +37,7 @@ async def passes(method: str, *headers: tuple[str, str], portal: str | None = PO
         "type": "http", "method": method, "path": "/api", "query_string": b"",
         "headers": [(name.encode(), value.encode()) for name, value in headers],
     }  # fmt: skip
-    await Guard(app, portal)(scope, receive, send)
+    await Guard(app, portal)(scope, unread, send)
     assert bool(reached) is not bool(sent)
     assert [message["status"] for message in sent if "status" in message] == ([] if reached else [403])
     return bool(reached)
@@ -96,8 +101,11 @@ async def is_near(client: tuple[str, int] | None) -> bool:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "GET", "path": "/api", "query_string": b"", "headers": [], "client": client}
-    await NearbyOnly(app, PEERS)(scope, None, send)  # type: ignore[arg-type]
+    scope = {
+        "type": "http", "method": "GET", "path": "/api", "query_string": b"",
+        "headers": list[tuple[bytes, bytes]](), "client": client,
+    }  # fmt: skip
+    await NearbyOnly(app, PEERS)(scope, unread, send)
     assert bool(reached) is not bool(sent)
     if sent:
         assert sent[0]["status"] == 403
@@ -128,5 +136,5 @@ async def test_what_is_no_http_passes() -> None:
         reached.append(scope["type"])
 
     for guard in (Guard(app, None), NearbyOnly(app, PEERS)):
-        await guard({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
+        await guard({"type": "lifespan"}, unread, unsaid)
     assert reached == ["lifespan", "lifespan"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gateway.lifecycle.budget import Ask, Budget, Decision, Stay, Tenant
@@ -10,8 +12,8 @@ BUDGET = Budget({"memory": 4, "gpu": 8})
 NOW = 100.0
 
 
-def tenant(name: str, memory: int = 0, *, gpu: int = 0, **more: object) -> Tenant:
-    return Tenant(name, {"memory": memory, "gpu": gpu}, **more)  # type: ignore[arg-type]
+def tenant(name: str, memory: int = 0, *, gpu: int = 0, **more: Any) -> Tenant:
+    return Tenant(name, {"memory": memory, "gpu": gpu}, **more)
 
 
 def ask(name: str, memory: int = 0, *, gpu: int = 0, politely: bool = False) -> Ask:

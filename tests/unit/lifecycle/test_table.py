@@ -58,7 +58,7 @@ EVENTS: dict[type[e.Event], Callable[[Story], list[e.Event]]] = {
     e.RequestArrived: lambda _: [e.RequestArrived(50), e.RequestArrived(50, quiet=True)],
     e.RequestLeft: lambda _: [e.RequestLeft(1)],
     e.WakeAsked: lambda _: [e.WakeAsked()],
-    e.SleepAsked: lambda engine: [e.SleepAsked(force=True)] + [e.SleepAsked()] * (not needed(engine)),
+    e.SleepAsked: lambda engine: [e.SleepAsked(force=True), *[e.SleepAsked()] * (not needed(engine))],
     e.Started: lambda _: [e.Started("run-9")],
     e.StartFailed: lambda _: [e.StartFailed("exited", "exited", meant=meant) for meant in (True, False)],
     e.Stopped: lambda _: [e.Stopped()],

@@ -156,26 +156,31 @@ async def test_an_engine_that_says_more_than_is_taken_is_held_back(pool: Pool) -
         upstream.abort()
 
 
+def is_blocked(upstream: Upstream) -> bool:
+    return upstream.write_blocked is not None
+
+
 async def test_who_gives_up_waiting_to_write_disturbs_nobody(pool: Pool) -> None:
     """A cancelled wait must not cancel what others wait for, nor break the transport's callback."""
 
     async def read_nothing(_: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        assert isinstance(writer.transport, asyncio.Transport)
+        writer.transport.pause_reading()
         await asyncio.Event().wait()
 
     async with tiny_engine(read_nothing) as engine:
         upstream = await pool.connect(engine.address)
         upstream.begin("POST")
         upstream.write(GET)
-        while upstream.write_blocked is None:
+        while not is_blocked(upstream):
             upstream.write(b"x" * 1_000_000)
             await asyncio.sleep(0)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
                 await upstream.writable()
-        assert upstream.write_blocked is not None
+        assert is_blocked(upstream)
         upstream.resume_writing()
-        assert upstream.write_blocked is None
+        assert not is_blocked(upstream)
         upstream.abort()
 
 

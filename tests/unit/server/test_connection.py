@@ -35,9 +35,9 @@ async def test_an_idle_connection_is_closed_after_a_while() -> None:
     wire = Wire(OK)
     await wire.hear(GET)
     later(wire, KEEP_ALIVE - 1)
-    assert wire.transport.ended is None
+    assert wire.ended() is None
     later(wire, KEEP_ALIVE + 1)
-    assert wire.transport.ended == "closed"
+    assert wire.ended() == "closed"
     await gone(wire)
 
 
@@ -45,7 +45,7 @@ async def test_a_connection_in_use_is_not() -> None:
     wire = Wire(never)
     await wire.hear(GET)
     later(wire, 100_000)
-    assert wire.transport.ended is None
+    assert wire.ended() is None
     await gone(wire)
 
 
@@ -53,9 +53,9 @@ async def test_a_body_that_stops_coming_ends_the_connection() -> None:
     wire = Wire(never)
     await wire.hear(POST + b"some")
     later(wire, STALL - 1)
-    assert wire.transport.ended is None
+    assert wire.ended() is None
     later(wire, STALL + 1)
-    assert wire.transport.ended == "aborted"
+    assert wire.ended() == "aborted"
     await gone(wire)
 
 
@@ -63,7 +63,7 @@ async def test_a_body_that_is_not_wanted_yet_may_take_its_time() -> None:
     wire = Wire(never)
     await wire.hear(POST.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"))
     later(wire, 100_000)
-    assert wire.transport.ended is None
+    assert wire.ended() is None
     await gone(wire)
 
 
@@ -72,18 +72,18 @@ async def test_a_client_that_reads_nothing_for_too_long_is_cut() -> None:
     await wire.hear(GET)
     wire.connection.pause_writing()
     later(wire, STALL - 1)
-    assert wire.transport.ended is None
+    assert wire.ended() is None
     later(wire, STALL + 1)
-    assert wire.transport.ended == "aborted"
+    assert wire.ended() == "aborted"
     await gone(wire)
 
 
 async def test_a_body_that_nobody_takes_is_held_back() -> None:
     wire = Wire(never)
     await wire.hear(POST + b"x" * HIGH_WATER)
-    assert not wire.transport.paused
+    assert not wire.held_back()
     await wire.hear(b"x")
-    assert wire.transport.paused
+    assert wire.held_back()
     await gone(wire)
 
 
@@ -97,10 +97,10 @@ async def test_and_read_on_when_it_is_taken() -> None:
 
     wire = Wire(take_some)
     await wire.hear(POST + b"x" * (HIGH_WATER + 1))
-    assert wire.transport.paused
+    assert wire.held_back()
     go.set()
     await wire.settle()
-    assert not wire.transport.paused
+    assert not wire.held_back()
     await gone(wire)
 
 
@@ -113,26 +113,26 @@ async def test_requests_in_a_row_are_held_back_until_their_turn_comes_near() -> 
 
     wire = Wire(one_by_one)
     await wire.hear(GET * (MOST_PIPELINED + 3))
-    assert wire.transport.paused
+    assert wire.held_back()
     turn.release()
     await wire.settle()
-    assert wire.transport.paused
+    assert wire.held_back()
     turn.release()
     turn.release()
     await wire.settle()
-    assert not wire.transport.paused
+    assert not wire.held_back()
     await gone(wire)
 
 
 async def test_what_comes_after_a_refusal_is_dropped_for_a_while() -> None:
     wire = Wire(OK)
     assert b"400 Bad Request" in await wire.hear(b"nonsense\r\n\r\n")
-    assert wire.transport.ended == "half-closed"
+    assert wire.ended() == "half-closed"
     assert await wire.hear(GET) == b""
     later(wire, LINGER - 1)
-    assert wire.transport.ended == "half-closed"
+    assert wire.ended() == "half-closed"
     later(wire, LINGER + 1)
-    assert wire.transport.ended == "closed"
+    assert wire.ended() == "closed"
     await gone(wire)
 
 
@@ -142,13 +142,13 @@ async def test_a_server_that_stops_closes_what_is_idle_and_finishes_what_is_not(
     await busy.hear(GET)
     idle.connection.shutdown()
     busy.connection.shutdown()
-    assert (idle.transport.ended, busy.transport.ended) == ("closed", None)
+    assert (idle.ended(), busy.ended()) == ("closed", None)
     for task in busy.state.tasks:
         task.cancel()
     said = await busy.settle()
     assert said.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
     assert b"connection: close\r\n" in said
-    assert busy.transport.ended == "closed"
+    assert busy.ended() == "closed"
     await gone(idle)
     await gone(busy)
 

@@ -68,7 +68,7 @@ async def test_an_answer_that_cannot_be_sent_is_a_cut_and_a_line_in_the_log(
     await wire.hear(GET)
     with capture_logs() as log:
         app.taken[0].answer(200, headers, b"ok")
-    assert (await wire.settle(), wire.transport.ended) == (b"", "aborted")
+    assert (await wire.settle(), wire.ended()) == (b"", "aborted")
     assert [entry["event"] for entry in log] == ["gateway.request_broke"]
 
 
@@ -110,7 +110,7 @@ async def test_a_server_that_stops_waits_for_it_in_a_task(app: App, wire: Wire) 
     wire.connection.shutdown()
     assert len(wire.state.tasks) == 1
     assert b"connection: close\r\n" in await wire.settle()
-    assert wire.transport.ended == "closed"
+    assert wire.ended() == "closed"
 
 
 async def test_a_slow_client_is_not_at_leisure(app: App, wire: Wire) -> None:
@@ -139,9 +139,9 @@ async def test_a_connection_is_idle_from_its_last_answer_on_however_long_that_to
     app.taken[0].answer(200, [LENGTH], b"ok")
     now = wire.connection.loop.time()
     wire.connection.sweep(now + KEEP_ALIVE - 1)
-    assert wire.transport.ended is None
+    assert wire.ended() is None
     wire.connection.sweep(now + KEEP_ALIVE + 1)
-    assert wire.transport.ended == "closed"
+    assert wire.ended() == "closed"
 
 
 async def test_our_own_mistake_is_not_called_the_clients(app: App, wire: Wire) -> None:

@@ -24,11 +24,12 @@ GET = b"GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n"
 class Remembering(asyncio.Transport):
     """written: all that was sent. paused: whether reading is. ended: half-closed, closed, aborted or not.
 
-    unsent: bytes of it that the client has not taken, as far as a test says so.
+    unsent: bytes of it that the client has not taken, as far as a test says so. extra: what it tells of itself.
     """
 
     def __init__(self) -> None:
-        super().__init__({"peername": ("203.0.113.7", 1234), "sockname": ("127.0.0.1", 8890)})
+        self.extra: dict[str, Any] = {"peername": ("203.0.113.7", 1234), "sockname": ("127.0.0.1", 8890)}
+        super().__init__(self.extra)
         self.written = b""
         self.paused = False
         self.ended: str | None = None
@@ -89,6 +90,14 @@ class Wire:
             await asyncio.sleep(0)
         said, self.transport.written = self.transport.written, b""
         return said
+
+    def ended(self) -> str | None:
+        """How the server has ended the connection; None if it has not."""
+        return self.transport.ended
+
+    def held_back(self) -> bool:
+        """Whether the server reads no more for now."""
+        return self.transport.paused
 
     def leave(self) -> None:
         self.connection.connection_lost(None)

@@ -71,7 +71,7 @@ async def test_a_file_has_no_name_wherever_it_lies(
                 raise OSError(unsupported, "")
             return real(path, flags, *rest)
 
-        monkeypatch.setattr(module.os, "open", refuse)
+        monkeypatch.setattr(os, "open", refuse)
     file = await folder.open(nothing)
     assert os.listdir(folder.path) == []  # noqa: PTH208 - likewise
     await file.write([b"hello ", b"world"], 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from typing import Any
 
 import pytest
 
@@ -25,9 +26,9 @@ def go_on(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     event = threading.Event()
     write = os.pwritev
 
-    def waiting(*arguments: object) -> int:
+    def waiting(*arguments: Any) -> int:
         event.wait(PATIENCE)
-        return write(*arguments)  # type: ignore[arg-type]
+        return write(*arguments)
 
     monkeypatch.setattr(os, "pwritev", waiting)
     return event

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,10 +12,22 @@ from gateway.lifecycle.phases import FAILED, Phase
 from gateway.supervision.steward import Steward
 from gateway.supervision.supervisor import Supervisor
 from tests.fixtures.clock import FakeClock
-from tests.unit.supervision.stage import Stage, calm, supervised
+from tests.unit.supervision.stage import ADDRESS, FragileRuntime, Stage, calm, supervised
 
 TURN = 30.0
 MEMORY = 4
+
+
+class Observed(FragileRuntime):
+    """before_stop: called whenever it is told to stop."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(ADDRESS, clock=clock)
+        self.before_stop: Callable[[], None] = lambda: None
+
+    async def stop(self) -> None:
+        self.before_stop()
+        await super().stop()
 
 
 class Household:
@@ -46,13 +58,14 @@ class Household:
 
     def _made(self, name: str, told: int | dict[str, Any]) -> Stage:
         settings = dict(told) if isinstance(told, dict) else {"needs": {"memory": told}}
-        stage = Stage(name, self.clock, **settings)
+        runtime = Observed(self.clock)
+        stage = Stage(name, self.clock, runtime, **settings)
         spec, clock = stage.engine.spec, self.clock
         stage.engine = self.steward.seated(
             lambda room: Supervisor(
                 name,
                 spec,
-                stage.runtime,
+                runtime,
                 stage.probe,
                 clock,
                 room=room,
@@ -60,15 +73,8 @@ class Household:
                 jitter=lambda: 1.0,
             )
         )
-        stage.runtime.on_start = lambda: self._check(name)
-        stop = stage.runtime.stop
-
-        async def checked_stop() -> None:
-            if stage.engine.serving and stage.phase is not FAILED:  # then they hold leases on a run that died before
-                self.faults.append(f"{name} is stopped while it serves: {self.phases}")
-            await stop()
-
-        stage.runtime.stop = checked_stop  # type: ignore[method-assign]
+        runtime.on_start = lambda: self._check_start(name)
+        runtime.before_stop = lambda: self._check_stop(name)
         return stage
 
     def taken(self) -> int:
@@ -77,9 +83,14 @@ class Household:
     def _needs(self, stage: Stage) -> int:
         return min(stage.engine.spec.needs.memory or 0, self.memory)
 
-    def _check(self, name: str) -> None:
+    def _check_start(self, name: str) -> None:
         if not self.overdrawn and self.taken() > self.memory:
             self.faults.append(f"{name} is started where there is no room: {self.phases}")
+
+    def _check_stop(self, name: str) -> None:
+        stage = self[name]
+        if stage.engine.serving and stage.phase is not FAILED:  # then they hold leases on a run that died before
+            self.faults.append(f"{name} is stopped while it serves: {self.phases}")
 
     @property
     def phases(self) -> dict[str, Phase]:

@@ -132,11 +132,11 @@ class Stage:
         self.clock = clock or FakeClock()
         self.runtime = runtime or FragileRuntime(ADDRESS, clock=self.clock)
         self.probe = ScriptedProbe()
-        given = {name: settings.pop(name) for name in ("room", "budgeted", "jitter") if name in settings}
+        given: dict[str, Any] = {"announce": announce, "jitter": lambda: 1.0}
+        given |= {name: settings.pop(name) for name in ("room", "budgeted", "jitter") if name in settings}
         words = {"idle_after": 900, "start_timeout": 60, **settings}
         target = ProcessTarget(command=("engine",))
         spec = EngineSpec(hosts=(f"{name}.test",), process=target, port=8000, **words)
-        given = {"announce": announce, "jitter": lambda: 1.0, **given}
         self.engine = Supervisor(name, spec, self.runtime, self.probe, self.clock, **given)
 
     @property

@@ -56,8 +56,7 @@ async def test_a_request_to_a_ready_engine_is_let_in_without_waiting_for_anythin
 
 async def test_a_ready_engine_admits_without_a_block_too() -> None:
     async with staged() as stage:
-        assert stage.engine.ready_at is None
-        assert stage.engine.admit_at_once() is None
+        assert (stage.engine.ready_at, stage.engine.admit_at_once()) == (None, None)
         async with asyncio.TaskGroup() as group:
             await Visitor(stage, group).leaves()
         assert stage.engine.ready_at == ADDRESS

@@ -40,6 +40,9 @@ class Guest:
         await until(lambda: self.lease is not None or self.error is not None)
         assert self.error is None
 
+    async def is_in_after_the_move(self, hall: TownHall) -> None:
+        await until(lambda: _moved(hall) and self.lease is not None)
+
     async def leaves(self) -> None:
         """Be it before it was let in."""
         self._leave.set()
@@ -100,7 +103,7 @@ async def test_a_removed_engine_serves_whom_it_has_and_who_waits_and_is_put_to_s
         await first.is_in()
         with capture_logs() as lines:
             assert hall.fleet.apply({"b": contained("b")}) == Changes([], [], ["a"])
-            assert lines[0] | {"serving": 1, "waiting": 1, "why": "removed"} == lines[0]
+            assert {**lines[0], "serving": 1, "waiting": 1, "why": "removed"} == lines[0]
             with pytest.raises(UnknownEngine):
                 hall.fleet.get("a")
             await calm()
@@ -216,7 +219,7 @@ async def test_what_would_be_in_the_way_is_waited_for(old: EngineSpec, new: Engi
         assert (late.lease, late.error, engine.phase, engine.waiting) == (None, None, QUEUED, 1)
         assert hall.runtimes[1].calls == [], "not even a look"
         await guest.leaves()
-        await until(lambda: _moved(hall) and late.lease is not None)
+        await late.is_in_after_the_move(hall)
         assert len(hall.running) == 1
         await late.leaves()
         await gone(hall)
@@ -248,7 +251,7 @@ async def test_an_engine_under_a_new_name_waits_for_the_one_whose_container_it_i
         await calm()
         assert late.lease is None
         await guest.leaves()
-        await until(lambda: _moved(hall) and late.lease is not None)
+        await late.is_in_after_the_move(hall)
         await late.leaves()
 
 
@@ -261,7 +264,7 @@ async def test_changed_again_before_it_has_begun_an_engine_still_serves_whom_it_
             await calm()
         assert [guest.lease is not None for guest in guests] == [True, False, False, False]
         for guest in guests:
-            await until(lambda guest=guest: _moved(hall) and guest.lease is not None)
+            await guest.is_in_after_the_move(hall)
             assert len(hall.running) == 1
             await guest.leaves()
         await gone(hall)

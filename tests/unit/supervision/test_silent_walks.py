@@ -29,8 +29,8 @@ TROUBLES: dict[str, list[RuntimeTrouble]] = {
 class Grudging(FragileRuntime):
     """pending: a stop was heard and not answered. wrong: starts and ends that must not have been."""
 
-    def __init__(self) -> None:
-        super().__init__(ADDRESS, clock=FakeClock())
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(ADDRESS, clock=clock)
         self.pending = False
         self.wrong: list[str] = []
 
@@ -78,8 +78,9 @@ async def test_whatever_is_silent_nothing_starts_over_a_pending_stop_and_all_com
 ) -> None:
     monkeypatch.setattr(performer, "WATCH_PAUSE", 0)
     dice = random.Random(seed)
-    runtime = Grudging()
-    stage = Stage(clock=runtime._clock, runtime=runtime)
+    clock = FakeClock()
+    runtime = Grudging(clock)
+    stage = Stage(clock=clock, runtime=runtime)
     visitors: list[Visitor] = []
     async with supervised(stage), asyncio.TaskGroup() as group:
         for _ in range(150):

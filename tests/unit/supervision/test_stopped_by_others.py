@@ -16,6 +16,10 @@ from tests.unit.supervision.stage import Stage, Visitor, staged, supervised, unt
 pytestmark = pytest.mark.anyio
 
 
+async def is_starting(stage: Stage, starts: int) -> None:
+    await until(lambda: stage.runtime.calls.count("start") == starts)
+
+
 async def is_booting(stage: Stage, starts: int = 1) -> None:
     await until(lambda: stage.runtime.starts == starts and stage.probe.asking == 1)
 
@@ -88,7 +92,8 @@ async def test_both_starts_have_the_time_of_one() -> None:
 
 
 async def test_it_is_one_wake_whose_start_took_as_long_as_both() -> None:
-    announce, told = Announcements(), []
+    announce = Announcements()
+    told: list[WakeEnded] = []
     announce.listen(WakeEnded, told.append)
     stage = Stage(announce=announce)
     async with supervised(stage), asyncio.TaskGroup() as group:
@@ -96,7 +101,7 @@ async def test_it_is_one_wake_whose_start_took_as_long_as_both() -> None:
         stage.runtime.start_gate.clear()
         visitor = Visitor(stage, group)
         for starts, seconds in ((1, 2), (2, 3)):
-            await until(lambda starts=starts: stage.runtime.calls.count("start") == starts)
+            await is_starting(stage, starts)
             stage.clock.advance(seconds)
             stage.runtime.start_gate.set()
             await is_booting(stage, starts)

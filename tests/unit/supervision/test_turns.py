@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -224,7 +225,7 @@ async def test_a_mistake_with_one_engine_keeps_no_other_from_its_room(monkeypatc
 async def test_under_mixed_load_nobody_starves_and_nobody_thrashes(seed: int) -> None:
     """Two or three engines that do not fit; answers of up to 20 s, and gaps around the length of a turn."""
     chance = random.Random(seed)
-    engines = {"a": 3, "b": 3} if seed % 2 else {"a": 2, "b": 3, "c": 4}
+    engines: dict[str, Any] = {"a": 3, "b": 3} if seed % 2 else {"a": 2, "b": 3, "c": 4}
     async with housed(**engines) as house, asyncio.TaskGroup() as group:
         waited: list[float] = []
 

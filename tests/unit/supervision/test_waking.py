@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gateway.announcements import Announcements, Fact, PhaseChanged, WakeEnded
+from gateway.announcements import Announcements, Fact, PhaseChanged, WakeEnded, WakeOutcome
 from gateway.lifecycle import events as e
 from gateway.lifecycle.phases import ASLEEP, FAILED, QUEUED, READY, STOPPING, WAKING, Phase
 from gateway.supervision.waking import Waking
@@ -15,6 +15,8 @@ from tests.fixtures.patience import PATIENCE
 from tests.unit.supervision.stage import Stage, supervised, until
 
 Step = tuple[e.Event, Phase]
+Outcome = tuple[WakeOutcome, float | None, float | None, float | None]
+"""As WakeEnded tells it: how it ended, and the seconds queued, started, ready."""
 
 WANTED, GRANTED, STARTED, UP = e.RequestArrived(1), e.RoomGranted(), e.Started("1"), e.BecameReady(1)
 FOUND, GONE, SLEEP, LATE, LOST = (
@@ -26,7 +28,7 @@ FOUND, GONE, SLEEP, LATE, LOST = (
 )
 
 WOKEN: list[Step] = [(WANTED, WAKING), (STARTED, WAKING), (UP, READY)]
-STORIES: dict[str, tuple[list[Step], list[tuple[object, ...]]]] = {
+STORIES: dict[str, tuple[list[Step], list[Outcome]]] = {
     "asked for": (WOKEN, [("ready", None, 1, 1)]),
     "asked for under a budget": (
         [(WANTED, QUEUED), (WANTED, QUEUED), (GRANTED, WAKING), (STARTED, WAKING), (UP, READY)], [("ready", 2, 1, 1)],
@@ -75,7 +77,8 @@ STORIES: dict[str, tuple[list[Step], list[tuple[object, ...]]]] = {
 def test_a_wake_is_told_of_once_with_the_stages_that_it_reached(name: str) -> None:
     """A second passes before each event."""
     steps, expected = STORIES[name]
-    clock, announce, told = FakeClock(), Announcements(), []
+    clock, announce = FakeClock(), Announcements()
+    told: list[WakeEnded] = []
     announce.listen(WakeEnded, told.append)
     waking = Waking("whisper", clock, announce)
     for event, phase in steps:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.fixtures.engine_process import EngineProcess
 from tests.fixtures.speech import DIALOGUE, GOODBYE, MANIFEST, recording, said, words
-from tests.unit.engines.recordings import silence, wav
+from tests.unit.engines.recordings import Sound, silence, wav
 from tests.whisperx.contract.calls import answered, post, text_of
 
 pytestmark = pytest.mark.model
@@ -65,8 +65,8 @@ def test_what_comes_after_the_recording_s_end_is_left_out_and_said_so(engine: En
 
 
 @pytest.mark.parametrize("sound", [silence(0), silence(0.001), silence(3)], ids=["nothing", "1 ms", "3 s"])
-def test_words_can_be_said_to_be_in_silence(engine: EngineProcess, sound: object) -> None:
-    answer = post(engine, "/align", wav(sound), transcript="Good morning.", language="en")  # type: ignore[arg-type]
+def test_words_can_be_said_to_be_in_silence(engine: EngineProcess, sound: Sound) -> None:
+    answer = post(engine, "/align", wav(sound), transcript="Good morning.", language="en")
     assert answer.status_code == 200, answer.text
 
 
@@ -112,7 +112,7 @@ def test_the_number_of_speakers_may_be_told(engine: EngineProcess) -> None:
 
 
 @pytest.mark.parametrize("sound", [silence(0), silence(0.01), silence(30)], ids=["nothing", "10 ms", "30 s"])
-def test_where_nobody_talks_there_are_no_turns(engine: EngineProcess, sound: object) -> None:
-    result = answered(engine, "/diarize", wav(sound))  # type: ignore[arg-type]
+def test_where_nobody_talks_there_are_no_turns(engine: EngineProcess, sound: Sound) -> None:
+    result = answered(engine, "/diarize", wav(sound))
     assert (result["turns"], result["speakers"]) == ([], [])
-    assert post(engine, "/diarize", wav(sound), output="rttm").text == ""  # type: ignore[arg-type]
+    assert post(engine, "/diarize", wav(sound), output="rttm").text == ""

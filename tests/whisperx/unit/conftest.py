@@ -94,6 +94,6 @@ def sound() -> Callable[[str], Samples]:
     """Samples of a shipped recording."""
 
     def sound(name: str) -> Samples:
-        return spoken(name).astype(np.float32) / 32768
+        return spoken(name).astype(np.float32) / np.float32(32768)
 
     return sound

@@ -42,7 +42,7 @@ class ScriptedDesk:
     failure: Exception | None = None
     late: bool = False
     gate: anyio.Event | None = None
-    asked: list[tuple[object, ...]] = field(default_factory=list)
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
     watched: list[str] = field(default_factory=list)
     reached: anyio.Event = field(default_factory=anyio.Event)
     cancelled: anyio.Event = field(default_factory=anyio.Event)

@@ -27,7 +27,9 @@ MEETING = "meeting-en.flac"
 @pytest.fixture
 def by_the_library(libraries: None, diarization_model: Path) -> Any:
     """WhisperX's own pipeline, with all of pyannote's own functions."""
+    from pyannote.audio import Inference
     from pyannote.audio.pipelines import clustering, speaker_diarization
+    from pyannote.audio.pipelines.speaker_verification import PyannoteAudioPretrainedSpeakerEmbedding as Embedding
     from whisperx.diarize import DiarizationPipeline
 
     from engines.whisperx import kept_batches
@@ -37,8 +39,8 @@ def by_the_library(libraries: None, diarization_model: Path) -> Any:
         patch.setattr(speaker_diarization, "binarize", ours._their_binarize)
         patch.setattr(clustering, "linkage", ours._their_linkage)
         patch.setattr(clustering.BaseClustering, "filter_embeddings", ours._their_filter)
-        patch.setattr(kept_batches.Inference, "infer", kept_batches._their_infer)
-        patch.setattr(kept_batches.Embedding, "__call__", kept_batches._their_embed)
+        patch.setattr(Inference, "infer", kept_batches._their_infer)
+        patch.setattr(Embedding, "__call__", kept_batches._their_embed)
         patch.setattr(speaker_diarization.SpeakerDiarization, "reconstruct", ours._their_reconstruct)
         yield DiarizationPipeline(model_name=str(diarization_model))
 

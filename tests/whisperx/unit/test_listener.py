@@ -25,7 +25,7 @@ MEETING = "meeting-en.flac"
 
 def by_the_library(
     samples: Samples, *, prompt: str | None = None, hotwords: str | None = None, **options: Any
-) -> tuple[str, list[tuple[str, float, float, float]]]:
+) -> tuple[str, list[tuple[str, float, float, Any]]]:
     """Language; and text, start, end and probability of each segment that has a text."""
     import whisperx
 

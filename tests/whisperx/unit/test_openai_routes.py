@@ -78,7 +78,7 @@ async def test_known_speakers_are_called_by_their_names(sdk: AsyncOpenAI, desk: 
     known: dict[str, Any] = {"known_speaker_names": ["Ada"], "known_speaker_references": [ADA]}
     answer = await transcribed(sdk, response_format="diarized_json", **known)
     assert [segment.speaker for segment in answer.segments] == ["A", "Ada"]
-    assert desk.asked[0][3].known[0].recording == b"the voice of Ada"  # type: ignore[attr-defined]
+    assert desk.asked[0][3].known[0].recording == b"the voice of Ada"
 
 
 async def test_their_recordings_are_read_while_others_are_served(
@@ -112,7 +112,7 @@ async def test_a_reference_of_megabytes_arrives(sdk: AsyncOpenAI, desk: Scripted
     reference = "data:audio/wav;base64," + base64.b64encode(recording).decode()
     known: dict[str, Any] = {"known_speaker_names": ["Ada"], "known_speaker_references": [reference]}
     await transcribed(sdk, response_format="diarized_json", **known)
-    assert desk.asked[0][3].known[0].recording == recording  # type: ignore[attr-defined]
+    assert desk.asked[0][3].known[0].recording == recording
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,12 @@ from engines.whisperx.transcribe_form import TranscribeForm
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "engine-whisperx.md").read_text()
-FORMS = {"/transcribe": TranscribeForm, "/align": AlignForm, "/diarize": DiarizeForm, "/v1/audio": TranscriptionForm}
+FORMS: dict[str, type[BaseModel]] = {
+    "/transcribe": TranscribeForm,
+    "/align": AlignForm,
+    "/diarize": DiarizeForm,
+    "/v1/audio": TranscriptionForm,
+}
 
 
 def table(head: str) -> list[str]:

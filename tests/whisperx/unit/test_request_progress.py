@@ -21,7 +21,7 @@ __all__ = ["client", "desk"]  # fixtures
 async def test_a_request_keeps_its_name_and_the_answer_tells_it(
     client: httpx.AsyncClient, desk: ScriptedDesk, path: str
 ) -> None:
-    fields = {"data": ROUTES.get(path, {}), "files": FILE}
+    fields: dict[str, Any] = {"data": ROUTES.get(path, {}), "files": FILE}
     given = await client.post(path, **fields, headers={"x-request-id": "from-header"})
     chosen = await client.post(
         path,

@@ -35,7 +35,8 @@ def assigned(segments: list[Segment], turns: list[Turn]) -> dict[str, Any]:
     from whisperx.diarize import assign_word_speakers
 
     frame = pd.DataFrame([(turn.start, turn.end, turn.speaker) for turn in turns], columns=["start", "end", "speaker"])
-    return assign_word_speakers(frame, copy.deepcopy(as_json(conversation(*segments))))
+    told: dict[str, Any] = assign_word_speakers(frame, copy.deepcopy(as_json(conversation(*segments))))
+    return told
 
 
 def apart(turns: list[Turn]) -> list[Turn]:

@@ -33,12 +33,15 @@ def test_every_word_has_times_in_order_inside_the_segment(
 
 
 def test_times_that_were_found_stay() -> None:
-    words = [{"word": "red", "start": 1.0, "end": 1.5, "score": 0.5}, {"word": "blue", "start": 1.6, "end": 2.0}]
+    words: list[dict[str, Any]] = [
+        {"word": "red", "start": 1.0, "end": 1.5, "score": 0.5},
+        {"word": "blue", "start": 1.6, "end": 2.0},
+    ]
     assert mended(words, 0.0, 3.0) == [Word("red", 1.0, 1.5, 0.5), Word("blue", 1.6, 2.0)]
 
 
 def test_words_without_times_share_the_gap_between_their_neighbours_by_length() -> None:
-    words = [
+    words: list[dict[str, Any]] = [
         {"word": "red", "start": 1.0, "end": 2.0, "score": 0.5},
         {"word": "a"},
         {"word": "green", "score": 0.1},
@@ -48,7 +51,7 @@ def test_words_without_times_share_the_gap_between_their_neighbours_by_length() 
 
 
 def test_words_at_the_ends_reach_as_far_as_the_segment() -> None:
-    words = [{"word": "a"}, {"word": "b", "start": 2.0, "end": 3.0}, {"word": "c"}]
+    words: list[dict[str, Any]] = [{"word": "a"}, {"word": "b", "start": 2.0, "end": 3.0}, {"word": "c"}]
     assert mended(words, 1.0, 5.0) == [Word("a", 1.0, 2.0), Word("b", 2.0, 3.0), Word("c", 3.0, 5.0)]
 
 

@@ -323,7 +323,9 @@ def test_on_a_cpu_windows_are_encoded_one_by_one_and_written_about_together(room
     assert room.whisper.batches == [("encode", 1)] * 3 + [("generate", 3)]
 
 
-def test_on_a_cpu_who_leaves_is_computed_no_further_than_to_the_next_window(room: Room) -> None:
+def test_on_a_cpu_who_leaves_is_computed_no_further_than_to_the_next_window(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also not in a batch that has begun; others in it get what is theirs."""
 
     class Gone(Exception):
@@ -333,6 +335,11 @@ def test_on_a_cpu_who_leaves_is_computed_no_further_than_to_the_next_window(room
         if leaver.gone:
             raise Gone
 
+    def leave_and_encode(features: Any) -> Any:
+        leaver.leave()
+        return encode(features)
+
+    encode = room.whisper.encode
     room.whisper.device = "cpu"
     leaver = Visit(room.company, checkpoint=gone)
     long = np.concatenate([window(number) for number in range(4)])
@@ -341,8 +348,7 @@ def test_on_a_cpu_who_leaves_is_computed_no_further_than_to_the_next_window(room
         room.until_waiting(1)
         staying = room.visit(listening(9))
         room.until_waiting(2)
-        encode = room.whisper.encode
-        room.whisper.encode = lambda view: (leaver.leave(), encode(view))[1]  # type: ignore[method-assign]
+        monkeypatch.setattr(room.whisper, "encode", leave_and_encode)
     with pytest.raises(Gone):
         leaving.result(PATIENCE)
     assert staying.result(PATIENCE) == (9.0, 9)

@@ -216,20 +216,20 @@ async def test_a_model_that_cannot_be_had_is_said(model: Model) -> None:
         await desk(load).transcribe(upload(), "m", ListeningOptions())
 
 
-async def test_what_the_model_refuses_arrives_as_it_is(model: Model) -> None:
+async def test_what_the_model_refuses_arrives_as_it_is(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> Transcript:
         raise BadAudio("no")
 
-    model.listen = refuse  # type: ignore[method-assign]
+    monkeypatch.setattr(model, "listen", refuse)
     with pytest.raises(BadAudio, match="no"):
         await desk(lambda: model).transcribe(upload(), "m", ListeningOptions())
 
 
-async def test_want_of_memory_anywhere_is_said_as_such(model: Model) -> None:
+async def test_want_of_memory_anywhere_is_said_as_such(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> Transcript:
         raise MemoryError
 
-    model.listen = refuse  # type: ignore[method-assign]
+    monkeypatch.setattr(model, "listen", refuse)
     with pytest.raises(OutOfMemory):
         await desk(lambda: model).transcribe(upload(), "m", ListeningOptions())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from faster_whisper import BatchedInferencePipeline, WhisperModel
@@ -81,7 +83,12 @@ def test_who_waits_for_the_first_segment_gets_small_batches_at_first(brief: Tran
     batches: list[int] = []
     shared = brief._model.model
     encode = shared.encode
-    shared.encode = lambda windows: (batches.append(len(windows)), encode(windows))[1]
+
+    def counted(windows: Any) -> Any:
+        batches.append(len(windows))
+        return encode(windows)
+
+    shared.encode = counted
     try:
         soon = brief.listen(long, ListeningOptions(language="en", soon=True))
         assert batches[:2] == [1, 2]

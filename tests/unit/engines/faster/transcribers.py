@@ -54,7 +54,7 @@ def brief_library() -> WhisperModel:
 
 
 def samples(*names: str) -> Samples:
-    return np.concatenate([spoken(name) for name in names]).astype(np.float32) / 32768
+    return np.concatenate([spoken(name) for name in names]).astype(np.float32) / np.float32(32768)
 
 
 @pytest.fixture(scope="module")

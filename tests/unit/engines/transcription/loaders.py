@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from typing import TypeVar
 
 import anyio
 
 from engines.transcription.model_slot import ModelSlot
 from tests.fixtures.patience import PATIENCE
+
+Result = TypeVar("Result")
 
 
 class Loader:
@@ -68,7 +71,7 @@ def name(model: str) -> str:
     return model
 
 
-async def until_waiting(slot: ModelSlot[str], work: Callable[[str], str]) -> asyncio.Task[str]:
+async def until_waiting(slot: ModelSlot[str], work: Callable[[str], Result]) -> asyncio.Task[Result]:
     """A request that has got as far as it can."""
     task = asyncio.get_running_loop().create_task(slot.run(work))
     for _ in range(5):

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, cast
 
 import av
 import numpy as np
@@ -16,10 +17,11 @@ from faster_whisper.audio import decode_audio
 
 from engines.transcription import audio
 from engines.transcription.errors import BadAudio
+from engines.transcription.tape import SAMPLE_RATE, Samples
 from tests.unit.engines.recordings import AUDIO, CONTAINERS, encoded, silence, silent_film, tone, wav
 
 
-def decode(content: bytes, limit: float = 60, checkpoint: Callable[[], None] = lambda: None) -> audio.Samples:
+def decode(content: bytes, limit: float = 60, checkpoint: Callable[[], None] = lambda: None) -> Samples:
     upload = io.BytesIO(content)
     audio.check(upload, checkpoint=checkpoint)
     return audio.decode(upload, limit=limit, checkpoint=checkpoint)
@@ -29,7 +31,7 @@ def decode(content: bytes, limit: float = 60, checkpoint: Callable[[], None] = l
 def test_every_usual_container_is_decoded_to_16_khz_mono(kind: str) -> None:
     samples = decode(encoded(kind, tone(2)))
     assert samples.dtype == np.float32
-    assert len(samples) / audio.SAMPLE_RATE == pytest.approx(2, abs=0.1)
+    assert len(samples) / SAMPLE_RATE == pytest.approx(2, abs=0.1)
     assert 0.2 < np.abs(samples).max() < 0.3
     crossings = np.count_nonzero(np.diff(np.signbit(samples[8_000:24_000])))
     assert crossings == pytest.approx(880, abs=20)
@@ -44,7 +46,7 @@ def test_samples_are_those_of_faster_whisper_itself(name: str) -> None:
 def test_a_spooled_upload_is_read_from_its_beginning() -> None:
     with SpooledTemporaryFile() as upload:
         upload.write(wav(tone(1)))
-        assert len(audio.decode(upload, limit=60, checkpoint=lambda: None)) == audio.SAMPLE_RATE
+        assert len(audio.decode(cast("BinaryIO", upload), limit=60, checkpoint=lambda: None)) == SAMPLE_RATE
 
 
 @pytest.mark.parametrize(
@@ -80,14 +82,14 @@ def test_a_video_without_sound_is_refused_as_such() -> None:
 def test_of_a_truncated_file_the_part_that_is_there_is_kept(kind: str) -> None:
     content = encoded(kind, tone(4))
     samples = decode(content[: len(content) // 2])
-    assert 1 < len(samples) / audio.SAMPLE_RATE < 3
+    assert 1 < len(samples) / SAMPLE_RATE < 3
 
 
 def test_what_comes_after_a_damaged_spot_is_kept() -> None:
     content = bytearray(encoded("mp3", tone(10)))
     middle = len(content) // 2
     content[middle : middle + 1000] = random.Random(1).randbytes(1000)
-    assert len(decode(bytes(content))) / audio.SAMPLE_RATE > 8
+    assert len(decode(bytes(content))) / SAMPLE_RATE > 8
 
 
 def test_a_recording_without_any_sample_is_silence_not_an_error() -> None:
@@ -97,7 +99,7 @@ def test_a_recording_without_any_sample_is_silence_not_an_error() -> None:
 def test_rate_and_channels_may_change_on_the_way() -> None:
     """As when Ogg files are simply joined."""
     joined = encoded("ogg", tone(1)) + encoded("ogg", tone(2))
-    assert len(decode(joined)) / audio.SAMPLE_RATE == pytest.approx(3, abs=0.2)
+    assert len(decode(joined)) / SAMPLE_RATE == pytest.approx(3, abs=0.2)
 
 
 def test_more_than_the_limit_is_refused_before_all_of_it_is_decoded() -> None:

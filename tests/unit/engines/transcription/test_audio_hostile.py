@@ -7,7 +7,9 @@ import io
 import os
 import struct
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import av
 import numpy as np
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 from bench import procfs
 from engines.transcription import audio
 from engines.transcription.errors import BadAudio, RecordingTooLong
+from engines.transcription.tape import Samples
 from tests.unit.engines.recordings import CONTAINERS, encoded, silence, silent_film, tone, wav
 from tests.unit.engines.transcription.boxes import boastful
 
@@ -27,7 +30,7 @@ SOON_S = 10.0
 LITTLE_MB = 150
 
 
-def heard(content: bytes) -> audio.Samples | None:
+def heard(content: bytes) -> Samples | None:
     """None if the file is refused. Whatever else is raised is a failure, and so is a long wait."""
     began = time.process_time()
     samples = None
@@ -119,10 +122,10 @@ mishaps = st.one_of(
 
 @given(kind=kinds, damage=st.lists(mishaps, max_size=6))
 @settings(max_examples=600, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-def test_whatever_happens_to_a_file_it_is_heard_or_refused(kind: int, damage: list[tuple[object, ...]]) -> None:
+def test_whatever_happens_to_a_file_it_is_heard_or_refused(kind: int, damage: list[tuple[Any, ...]]) -> None:
     content = whole()[kind]
     for happens, *how in damage:
-        content = happens(content, *how)  # type: ignore[operator]
+        content = happens(content, *how)
     heard(content)
 
 
@@ -222,6 +225,6 @@ def test_sound_that_cannot_be_decoded_does_not_hold_up_the_end() -> None:
 
 
 @pytest.mark.parametrize("picture", [silent_film, film])
-def test_of_a_film_the_sound_is_heard_if_there_is_any(picture: object) -> None:
-    samples = heard(picture())  # type: ignore[operator]
+def test_of_a_film_the_sound_is_heard_if_there_is_any(picture: Callable[[], bytes]) -> None:
+    samples = heard(picture())
     assert (samples is not None) == (picture is film)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from engines.transcription import audio, wary_reader
+from engines.transcription.tape import SAMPLE_RATE, Samples
 from tests.unit.engines.recordings import encoded, silence, tone
 
 MB = 1_000_000
@@ -42,7 +43,7 @@ def checked(upload: Upload, checkpoint: Callable[[], None] = lambda: None) -> fl
     return audio.check(upload, checkpoint=checkpoint)
 
 
-def decoded(upload: Upload, checkpoint: Callable[[], None] = lambda: None) -> audio.Samples:
+def decoded(upload: Upload, checkpoint: Callable[[], None] = lambda: None) -> Samples:
     return audio.decode(upload, limit=3_600, checkpoint=checkpoint)
 
 
@@ -81,7 +82,7 @@ def test_the_sound_before_a_tail_is_heard_as_without_it(name: str) -> None:
 
 def test_a_tail_of_many_megabytes_is_given_up_midway() -> None:
     upload = with_tail("wav and zeros", 8 * MB)
-    assert len(decoded(upload)) == 2 * audio.SAMPLE_RATE
+    assert len(decoded(upload)) == 2 * SAMPLE_RATE
     assert upload.count < 6 * MB
 
 
@@ -127,4 +128,4 @@ def test_recordings_in_thousands_of_pieces_are_heard_to_the_end() -> None:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     upload = Upload(buffer.getvalue())
-    assert len(decoded(upload)) / audio.SAMPLE_RATE == pytest.approx(seconds, abs=1)
+    assert len(decoded(upload)) / SAMPLE_RATE == pytest.approx(seconds, abs=1)

@@ -131,9 +131,9 @@ async def test_who_is_cancelled_in_the_queue_never_works(loader: Loader) -> None
     loader.go.set()
     slot = ModelSlot(loader)
     finish = threading.Event()
-    worked = []
-    first = await until_waiting(slot, lambda _: str(finish.wait(PATIENCE)))
-    second = await until_waiting(slot, lambda _: str(worked.append("second")))
+    worked: list[str] = []
+    first = await until_waiting(slot, lambda _: finish.wait(PATIENCE))
+    second = await until_waiting(slot, worked.append)
     second.cancel()
     finish.set()
     await first

@@ -147,8 +147,7 @@ async def test_without_a_limit_a_model_stays(loader: Loader, closer: Closer, tim
 
 async def test_an_idle_model_is_unloaded_when_its_time_is_over(loader: Loader, closer: Closer, timers: Timers) -> None:
     slot = await idle(loader, closer, timers, ttl=300)
-    assert [timer.seconds for timer in timers.running] == [300]
-    assert slot.state is SlotState.READY
+    assert (slot.state, [timer.seconds for timer in timers.running]) == (SlotState.READY, [300])
     timers.ring()
     assert slot.state is SlotState.UNLOADED
     await slot.load()
@@ -185,8 +184,8 @@ async def test_zero_seconds_leave_a_model_in_use_alone(loader: Loader, closer: C
     async with slot.borrowed():
         async with slot.borrowed():
             pass
-        assert slot.state is SlotState.READY
-    assert slot.state is SlotState.UNLOADED
+        assert repr(slot) == "<ModelSlot model ready users=1>"
+    assert repr(slot) == "<ModelSlot model unloaded users=0>"
 
 
 @pytest.mark.parametrize(("ttl", "seconds"), [(300, 300), (5, FIRST_USER_S), (0, FIRST_USER_S)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx
 import pytest
@@ -142,7 +142,7 @@ async def bilingual() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-REQUESTS = {
+REQUESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "invalid_audio": ("GET", "/fail", {}),
     "invalid_value": ("POST", "/form", {"data": {"count": "many"}}),
     "malformed_body": ("POST", "/form", {"content": b"?", "headers": {"content-type": "multipart/form-data"}}),

@@ -39,7 +39,7 @@ class Lines(logging.Handler):
         self.written: list[tuple[str, str]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.written.append((record.levelname, record.getMessage() + record.request))  # type: ignore[attr-defined]
+        self.written.append((record.levelname, record.getMessage() + vars(record)["request"]))
 
     def told(self) -> tuple[str, ...]:
         """The one line about the request."""

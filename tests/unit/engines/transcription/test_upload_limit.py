@@ -82,8 +82,11 @@ async def test_a_nonsensical_length_is_left_to_the_server() -> None:
     async def app(_: Scope, __: Receive, ___: Send) -> None:
         called.append(True)
 
-    async def nothing(*_: object) -> Message:
+    async def receive() -> Message:
         return {}
 
-    await UploadLimit(app, LIMIT)({"type": "http", "headers": [(b"content-length", b"1e9")]}, nothing, nothing)
+    async def send(_: Message) -> None:
+        pass
+
+    await UploadLimit(app, LIMIT)({"type": "http", "headers": [(b"content-length", b"1e9")]}, receive, send)
     assert called
