@@ -9,7 +9,16 @@ from __future__ import annotations
 import pytest
 
 from tests.fixtures.attacks import BASIC, PAGE, PROXY, WRONG_BASIC, WRONG_KEY, Siege, drained, head, let_in, tried
-from tests.fixtures.http2_frames import END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, block, frame
+from tests.fixtures.http2_frames import (
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    PREFACE,
+    SETTINGS,
+    block,
+    frame,
+    until_answered,
+)
 from tests.fixtures.nginx import HOST
 
 pytestmark = pytest.mark.nginx
@@ -181,7 +190,8 @@ def test_each_stream_of_http2_is_asked_anew(siege: Siege) -> None:
     ]
     sent = [frame(HEADERS, END_HEADERS | END_STREAM, 2 * n + 1, block(fields)) for n, fields in enumerate(streams)]
     with siege.at_nginx(alpn="h2") as client:
-        said = drained(client.send(PREFACE + frame(SETTINGS, 0, 0) + b"".join(sent)))
+        client.send(PREFACE + frame(SETTINGS, 0, 0) + b"".join(sent))
+        said = until_answered(client, 1, 3, 5) + drained(client)
     assert said.count(b"Hello from the stand-in") == 2
     assert said.count(b"login_required") >= 1
     siege.assert_untouched(before)
