@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import socket
 import threading
 from types import TracebackType
 from typing import Any, Self
 
 import httptools
 import uvloop
+
+from tests.fixtures.ports import free_port
 
 
 class Opening:
@@ -23,8 +24,7 @@ class Opening:
     def __init__(self) -> None:
         self.run = 0
         self.connections: set[asyncio.Transport] = set()
-        with socket.create_server(("127.0.0.1", 0)) as sock:
-            self.port: int = sock.getsockname()[1]
+        self.port = free_port()
         self._server: asyncio.Server | None = None
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="opening")

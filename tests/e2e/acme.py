@@ -20,13 +20,12 @@ import httpx
 from tests.e2e.compose import CPU, DOMAIN, VARIABLES, own_place, run_compose
 from tests.e2e.conftest import ROOT
 from tests.fixtures.authority import Authority
-from tests.fixtures.docker import STANDIN_IMAGE
+from tests.fixtures.docker import STANDIN_IMAGE, name_of_image
 from tests.fixtures.nginx import Nearby, reloaded
 from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.ports import free_ports
 
-CERTBOT, ACME = "whisper-gateway-test/certbot", "whisper-gateway-test/acme"
-NGINX = "whisper-gateway-test/nginx"
+CERTBOT, ACME, NGINX = (name_of_image(name) for name in ("certbot", "acme", "nginx"))
 HOSTS = [f"{name}.{DOMAIN}" for name in ("whisper", "whisperx", "portal")]
 LATER, ELSEWHERE = f"later.{DOMAIN}", f"elsewhere.{DOMAIN}"
 """LATER leads to nginx and is in no configuration yet; ELSEWHERE leads to a machine without a web server."""
@@ -36,7 +35,7 @@ DIRECTORY, OTHER_DIRECTORY = "https://pebble:14000/dir", "https://other-pebble:1
 def build_images() -> None:
     base = VARIABLES["NGINX_BASE_IMAGE"]
     _build(CERTBOT, "-f", "packaging/certbot/Dockerfile", f"--build-arg=BASE_IMAGE={base}", ".")
-    _build(ACME, "-f", "tests/e2e/acme.Dockerfile", "tests/e2e")
+    _build(ACME, "-f", "tests/e2e/acme.Dockerfile", f"--build-arg=CERTBOT={CERTBOT}", "tests/e2e")
 
 
 def _build(image: str, *words: str) -> None:

@@ -22,14 +22,14 @@ from docker.models.containers import Container
 from tests.e2e.compose import CPU, DOMAIN, own_place, run_compose
 from tests.e2e.conftest import ROOT
 from tests.fixtures.authority import Authority
-from tests.fixtures.docker import STANDIN_IMAGE
+from tests.fixtures.docker import STANDIN_IMAGE, name_of_image
 from tests.fixtures.nginx import Nearby
 from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.ports import free_ports
 
 WHISPER, WHISPERX = f"whisper.{DOMAIN}", f"whisperx.{DOMAIN}"
 LOGIN = ("anna", "correct horse")
-IMAGES = {"nginx": "whisper-gateway-test/nginx", "gateway": "whisper-gateway-test/gateway"}
+IMAGES = {name: name_of_image(name) for name in ("nginx", "gateway")}
 
 
 class ComposeStack:

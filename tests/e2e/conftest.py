@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import os
 import subprocess
@@ -15,15 +14,16 @@ import docker
 import pytest
 from docker.models.containers import Container
 
+from tests.e2e.docker_events import happenings
 from tests.e2e.docker_place import Place
 from tests.fixtures.attacks import Siege, besieged
 from tests.fixtures.authority import Authority, Certificate
+from tests.fixtures.docker import name_of_image
 from tests.fixtures.docker_proxy import DockerProxy
 from tests.fixtures.process_gateway import GatewayProcess
 
 ROOT = Path(__file__).parent.parent.parent
-FASTER_IMAGE = "whisper-gateway-test/faster"
-WHISPERX_IMAGE = "whisper-gateway-test/whisperx"
+FASTER_IMAGE, WHISPERX_IMAGE = name_of_image("faster"), name_of_image("whisperx")
 TORCH_ARGUMENTS = ("TORCH_INDEX", "TORCH_VERSION", "TORCHAUDIO_VERSION")
 """See engines/whisperx/install.sh. Where PyTorch's index cannot be reached: scripts/torch_wheels.py."""
 HOST = "engine.test"
@@ -59,8 +59,7 @@ def whisperx_image() -> str:
 class Engine:
     """A container that was created and not started, as compose does it."""
 
-    def __init__(self, client: docker.DockerClient, container: Container) -> None:
-        self._client = client
+    def __init__(self, container: Container) -> None:
         self.container = container
         assert container.name is not None
         self.name: str = container.name
@@ -72,21 +71,11 @@ class Engine:
 
     @contextlib.contextmanager
     def counting(self, event: str) -> Iterator[list[int]]:
-        """Collects the times (ns) of Docker's events `start` or `die` inside the block; complete when that is left."""
+        """Collects the times (ns) of Docker's events `start` or `die` inside the block; filled when that is left."""
         times: list[int] = []
-        filters = {"container": self.name, "event": event, "type": "container"}
-        stream = self._client.events(filters=filters, decode=True)
-
-        def collect() -> None:
-            times.extend(happened["timeNano"] for happened in stream)
-
-        with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            collecting = pool.submit(collect)
-            try:
-                yield times
-            finally:
-                stream.close()
-                concurrent.futures.wait([collecting])
+        with happenings([self.name], [event]) as seen:
+            yield times
+        times.extend(happened.at for happened in seen)
 
     def counting_starts(self) -> contextlib.AbstractContextManager[list[int]]:
         return self.counting("start")
@@ -101,7 +90,7 @@ def make_engine() -> Iterator[Callable[..., Engine]]:
     def make(image: str, **settings: Any) -> Engine:
         container = client.containers.create(image, name=f"wg-test-{uuid.uuid4().hex[:12]}", **settings)
         made.append(container)
-        return Engine(client, container)
+        return Engine(container)
 
     yield make
     for container in made:

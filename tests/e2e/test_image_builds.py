@@ -21,6 +21,7 @@ from tests.e2e.engine_container import (
     run_inside,
     start,
 )
+from tests.fixtures.docker import name_of_image
 from tests.unit.engines.models import hub
 
 pytestmark = [pytest.mark.docker, pytest.mark.model]
@@ -37,7 +38,7 @@ def said_without_network(make_engine: MakeEngine, image: str) -> str:
 
 
 def test_a_folder_can_be_baked_in(make_engine: MakeEngine) -> None:
-    image = build_faster("whisper-gateway-test/baked-folder", MODEL=str(MODEL.relative_to(ROOT)))
+    image = build_faster(name_of_image("baked-folder"), MODEL=str(MODEL.relative_to(ROOT)))
     assert said_without_network(make_engine, image) == SAID
 
 
@@ -47,7 +48,7 @@ def test_a_model_of_the_hub_can_be_baked_in_and_the_token_stays_out(make_engine:
     with hub.running(MODEL, host=host_address()) as model_hub:
         secret = f"--secret=id=HF_TOKEN,src={token}"
         name, address = model_hub.repository, model_hub.address
-        image = build_faster("whisper-gateway-test/baked-hub", secret, MODEL=name, HF_ENDPOINT=address)
+        image = build_faster(name_of_image("baked-hub"), secret, MODEL=name, HF_ENDPOINT=address)
         assert "Bearer hf_secret" in model_hub.tokens
     assert said_without_network(make_engine, image) == SAID
     history = subprocess.run(
@@ -62,7 +63,7 @@ FIND_LIBRARY = "import ctypes; ctypes.CDLL('libnvtx3interop.so.1'); import ctran
 
 def test_the_gpu_image_finds_the_libraries_that_it_brings(make_engine: MakeEngine) -> None:
     """With a small library of NVIDIA's in place of cuBLAS, which is half a gigabyte: the way to both is the same."""
-    image = build_faster("whisper-gateway-test/cuda", VARIANT="cuda", CUDA_LIBRARIES="nvidia-nvtx-cu12")
+    image = build_faster(name_of_image("cuda"), VARIANT="cuda", CUDA_LIBRARIES="nvidia-nvtx-cu12")
     container = make_engine(image, command=["python", "-c", FIND_LIBRARY], **HARDENED).container
     container.start()
     assert container.wait()["StatusCode"] == 0, container.logs().decode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import json
 import time
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ import websockets
 from websockets.asyncio.client import connect
 
 from tests.e2e.conftest import HOST, Engine
+from tests.e2e.engine_container import url
 from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.process_gateway import GatewayProcess
 from tests.fixtures.raw_client import RawClient
@@ -49,12 +51,15 @@ def test_a_request_during_an_idle_stop_is_answered_by_the_next_start(
     make_engine: MakeEngine, standin_image: str, make_gateway: MakeGateway
 ) -> None:
     stubborn = make_engine(standin_image, environment={"IGNORE_SIGTERM": "1"})
-    gateway = make_gateway(stubborn, {"idle_after": "200ms", "stop_timeout": "2s"})
+    gateway = make_gateway(stubborn, {"idle_after": "200ms", "stop_timeout": "10m"})
     first = get(gateway).json()["id"]
     gateway.until("engine", phase="stopping")
-    second = get(gateway)
-    assert second.status_code == 200
-    assert second.json()["id"] != first
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        second = pool.submit(get, gateway)
+        gateway.until("engine", phase="stopping", waiting=1)
+        stubborn.container.kill()  # which ends the stop, too
+        assert second.result().status_code == 200
+    assert second.result().json()["id"] != first
 
 
 def test_a_killed_engine_is_noticed_and_the_next_request_starts_it_again(
@@ -86,9 +91,13 @@ def test_an_engine_killed_in_the_middle_of_a_request_is_woken_for_it_again_or_a_
     get(gateway)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         # A POST: a GET on a kept connection would be sent again by other rules.
-        slow = pool.submit(httpx.post, f"{gateway.url}/slow?ms=3000", headers={"Host": HOST}, timeout=LONG_PATIENCE)
+        held = f"{gateway.url}/told?word=go"
+        slow = pool.submit(httpx.post, held, headers={"Host": HOST}, timeout=LONG_PATIENCE)
         gateway.until("engine", serving=1)
         engine.container.kill()
+        if replay:
+            gateway.until_logged("request.replayed")
+            get(gateway, "/tell?word=go")
         answer = slow.result()
     if replay:
         assert answer.status_code == 200
@@ -113,7 +122,7 @@ def test_who_waits_does_not_notice_that_the_engine_was_stopped_by_hand_while_it_
     gateway = make_gateway(slow)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         answer = pool.submit(get, gateway)
-        gateway.until("engine", phase="waking", waiting=1)
+        gateway.until_logged("engine.waking")
         while slow.status != "running":
             time.sleep(0.02)
         getattr(slow.container, how)(timeout=1)
@@ -133,22 +142,26 @@ def test_an_engine_restarted_by_hand_is_still_served(engine: Engine, make_gatewa
 def test_an_engine_started_by_hand_is_adopted_and_put_to_sleep(engine: Engine, make_gateway: MakeGateway) -> None:
     gateway = make_gateway(engine, {"idle_after": "500ms"})
     engine.container.start()
-    gateway.until("engine", phase="ready")
+    gateway.until_logged("engine.ready")
     gateway.until("engine", phase="asleep")
     assert engine.status == "exited"
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_a_restarted_gateway_adopts_the_running_engine(how: str, engine: Engine, make_gateway: MakeGateway) -> None:
-    gateway = make_gateway(engine, {"idle_after": "1s"})
+    gateway = make_gateway(engine, {"idle_after": "1h"})
     with engine.counting_starts() as starts:
         first = get(gateway).json()["id"]
         getattr(gateway, how)()
         assert engine.status == "running"
         gateway.start()
         assert get(gateway).json()["id"] == first
+        getattr(gateway, how)()
+        gateway.config.write_text(gateway.config.read_text().replace("idle_after: 1h", "idle_after: 1s"))
+        gateway.start()
+        gateway.until_logged("engine.stopping")  # and it does not run for ever
+        gateway.until("engine", phase="asleep")
     assert len(starts) == 1
-    gateway.until("engine", phase="asleep")  # and it does not run for ever
     assert engine.status == "exited"
 
 
@@ -162,27 +175,37 @@ def test_on_exit_stop_puts_the_engine_to_sleep(engine: Engine, make_gateway: Mak
 def test_a_running_answer_is_finished_before_the_gateway_ends(engine: Engine, make_gateway: MakeGateway) -> None:
     gateway = make_gateway(engine)
     get(gateway)
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(get, gateway, "/slow?ms=1500")
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(get, gateway, "/told?word=go")
         gateway.until("engine", serving=1)
-        gateway.stop()
+        stopping = pool.submit(gateway.stop)
+        gateway.until_shut()
+        httpx.get(f"{url(engine.container)}/tell?word=go", timeout=LONG_PATIENCE)
         assert slow.result().status_code == 200
+        stopping.result()
+
+
+def assert_stopped_after_the_request(gateway: GatewayProcess) -> None:
+    """Not before its only request had ended, nor long after."""
+    gateway.until("engine", phase="asleep", serving=0)
+    told = (json.loads(line)["event"] for line in gateway.log.read_text().splitlines())
+    order = [event for event in told if event in ("request.done", "engine.stopping")]
+    assert order == ["request.done", "engine.stopping"]
 
 
 def test_an_event_stream_keeps_the_engine_awake_as_long_as_it_lasts(engine: Engine, make_gateway: MakeGateway) -> None:
-    gateway = make_gateway(engine, {"idle_after": "300ms"})
+    gateway = make_gateway(engine, {"idle_after": "300ms"}, log={"format": "json", "requests": "all"})
     with httpx.stream(
         "GET", f"{gateway.url}/sse?n=20&interval_ms=100", headers={"Host": HOST}, timeout=LONG_PATIENCE
     ) as answer:
         events = [line for line in answer.iter_lines() if line.startswith("data:")]
     assert len(events) == 20
-    assert len(gateway.events("engine.stopping")) == 0
-    gateway.until("engine", phase="asleep")
+    assert_stopped_after_the_request(gateway)
     assert engine.status == "exited"
 
 
 def test_a_websocket_keeps_the_engine_awake_as_long_as_it_lasts(engine: Engine, make_gateway: MakeGateway) -> None:
-    gateway = make_gateway(engine, {"idle_after": "300ms"})
+    gateway = make_gateway(engine, {"idle_after": "300ms"}, log={"format": "json", "requests": "all"})
 
     async def talk() -> None:
         async with websocket(gateway) as socket:
@@ -192,8 +215,7 @@ def test_a_websocket_keeps_the_engine_awake_as_long_as_it_lasts(engine: Engine, 
                 assert await socket.recv() == f"message {n}"
 
     asyncio.run(talk())
-    assert len(gateway.events("engine.stopping")) == 0
-    gateway.until("engine", phase="asleep")
+    assert_stopped_after_the_request(gateway)
 
 
 def test_a_websocket_learns_that_its_engine_was_killed(engine: Engine, make_gateway: MakeGateway) -> None:

@@ -21,13 +21,14 @@ from docker.models.containers import Container
 
 from tests.e2e.compose import VARIABLES
 from tests.fixtures.authority import Authority, Certificate
+from tests.fixtures.docker import name_of_image
 from tests.fixtures.nginx import DOMAIN, FOLDER, HOST, LOGIN, Nearby
 from tests.fixtures.patience import LONG_PATIENCE
 
 pytestmark = pytest.mark.docker
 
 END = "-----END CERTIFICATE-----\n"
-IMAGE = "whisper-gateway-test/nginx"
+IMAGE = name_of_image("nginx")
 HARDENED: dict[str, Any] = {
     "read_only": True,
     "tmpfs": {"/tmp": ""},

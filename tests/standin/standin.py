@@ -64,6 +64,8 @@ class Tally:
 
 
 tally = Tally()
+told: Counter[str] = Counter()
+"""How many may go on that wait for a word."""
 
 
 def setting(name: str, default: int = 0) -> int:
@@ -111,13 +113,17 @@ async def total(exchange: Exchange) -> None:
 
 
 async def events(exchange: Exchange) -> None:
-    """GET /sse?n=10&interval_ms=100: events hold their number and time.monotonic_ns(). n=0: endless."""
+    """GET /sse?n=10&interval_ms=100: events hold their number and time.monotonic_ns(). n=0: endless.
+
+    word=W: instead of an interval, each but the first waits to be told; see /tell.
+    """
     wanted, interval = exchange.head.number("n", 10), exchange.head.number("interval_ms", 100) / 1000
+    word = exchange.head.query.get("word")
     await exchange.begin(200, [("Content-Type", "text/event-stream"), ("Cache-Control", "no-cache")])
     count = 0
     while not wanted or count < wanted:
         if count:
-            await exchange.rest(interval)
+            await (until_told(exchange, word) if word else exchange.rest(interval))
         count += 1
         await exchange.piece(f"id: {count}\ndata: {count} {time.monotonic_ns()}\n\n".encode())
     await exchange.end()
@@ -126,6 +132,25 @@ async def events(exchange: Exchange) -> None:
 async def slow(exchange: Exchange) -> None:
     """GET /slow?ms=1000: answers after a while, unless the client leaves."""
     await exchange.rest(exchange.head.number("ms", 1000) / 1000)
+    await hello(exchange)
+
+
+async def until_told(exchange: Exchange, word: str) -> None:
+    """Raises ConnectionResetError as soon as the client has left."""
+    while not told[word]:
+        await exchange.rest(0.01)
+    told[word] -= 1
+
+
+async def when_told(exchange: Exchange) -> None:
+    """Any method, /told?word=W: answers when /tell has said so, before or after; unless the client leaves."""
+    await until_told(exchange, exchange.head.query["word"])
+    await hello(exchange)
+
+
+async def tell(exchange: Exchange) -> None:
+    """GET /tell?word=W&times=1: lets so many go on that wait to be told this word."""
+    told[exchange.head.query["word"]] += exchange.head.number("times", 1)
     await hello(exchange)
 
 
@@ -213,6 +238,8 @@ ROUTES: dict[str, Handler] = {
     "/sum": total,
     "/sse": events,
     "/slow": slow,
+    "/told": when_told,
+    "/tell": tell,
     "/stream": stream,
     "/big": big,
     "/headers": show_head,

@@ -43,7 +43,7 @@ def test_says_when_it_listens(standin: StandIn) -> None:
 
 
 def test_health_is_503_until_it_is_ready() -> None:
-    with running_standin(READY_DELAY_MS=300) as standin:
+    with running_standin(READY_DELAY_MS=4000) as standin:
         assert httpx.get(f"{standin.url}/health", timeout=PATIENCE).status_code == 503
         assert standin.process.stdout is not None
         assert standin.process.stdout.readline().startswith("READY")
@@ -100,6 +100,18 @@ def test_streams_and_sizes(standin: StandIn) -> None:
     events = httpx.get(f"{standin.url}/sse?n=3&interval_ms=1", timeout=PATIENCE).text
     assert [block.split()[1] for block in events.strip().split("\n\n")] == ["1", "2", "3"]
     assert httpx.head(f"{standin.url}/big?bytes=5", timeout=PATIENCE).headers["content-length"] == "5"
+
+
+def test_waits_to_be_told(standin: StandIn) -> None:
+    """As often as it has been told; whether it waits already or not."""
+    with httpx.Client(base_url=standin.url, timeout=PATIENCE) as client:
+        client.get("/tell?word=a&times=2")
+        assert [client.get("/told?word=a").status_code for _ in range(2)] == [200, 200]
+        with client.stream("GET", "/sse?n=3&word=b") as answer:
+            events = (line for line in answer.iter_lines() if line.startswith("data:"))
+            for number in range(1, 4):
+                assert next(events).split()[1] == str(number)
+                client.get("/tell?word=b")
 
 
 @pytest.mark.parametrize(
