@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import socket
 import ssl
 import subprocess
@@ -21,7 +20,7 @@ from tests.e2e.compose import CPU, DOMAIN, VARIABLES, own_place, run_compose
 from tests.e2e.conftest import ROOT
 from tests.fixtures.authority import Authority
 from tests.fixtures.docker import STANDIN_IMAGE, name_of_image
-from tests.fixtures.nginx import Nearby, reloaded
+from tests.fixtures.nginx import Nearby, reloaded, reloads
 from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.ports import free_ports
 
@@ -89,15 +88,16 @@ class Vps:
         write_pebble(folder / "pebble", "pebble", "other-pebble")
         self._pebble = ssl.create_default_context(cafile=folder / "pebble" / "authority.pem")
         self._override = folder / "override.yaml"
-        block = f"10.{random.randrange(100, 250)}.{random.randrange(256)}"
-        self._override.write_text(self._overriding(folder / "pebble", f"{block}.12"))
+        place = own_place(self.http, self.https)
+        self._override.write_text(self._overriding(folder / "pebble", f"{place['DOOR_SUBNET'].rpartition('.')[0]}.12"))
         self._variables = {
-            **own_place(block, self.http, self.https),
+            **place,
             "CONFIG": str(self.config),
             "ACME_SERVER": DIRECTORY,
             "COMPOSE_PROFILES": "certificates",
         }
         self.roots: ssl.SSLContext | None = None
+        self._reloads = 0
 
     def __call__(self, *words: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
         """`docker compose …`, as an operator types it."""
@@ -161,7 +161,8 @@ class Vps:
     def until_shown(self, there: Callable[[Shown], bool], what: str) -> None:
         """Until nginx shows such a certificate to everybody, also to who meets a worker from before the reload."""
         self.until(lambda: there(self.shown()), what)
-        self.until(lambda: reloaded(self.logs("nginx")), "end of the workers before")
+        self.until(lambda: reloaded(self.logs("nginx"), self._reloads), "end of the workers before")
+        self._reloads = reloads(self.logs("nginx"))
 
     def _overriding(self, pebble: Path, address: str) -> str:
         return f"""

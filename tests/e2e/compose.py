@@ -51,8 +51,12 @@ def service(*files: Path, name: str = "faster-whisper", **environment: str) -> d
     return found
 
 
-def own_place(block: str, http: int, https: int) -> dict[str, str]:
-    """Variables that keep a stack out of the way of others. block: three numbers of a network, such as 10.100.7."""
+def own_place(http: int, https: int) -> dict[str, str]:
+    """Variables that keep a stack out of the way of others: it has two ports of its own.
+
+    Docker refuses networks that overlap, also those of other runs of these tests: so the port says which one it is.
+    """
+    block = f"10.{100 + http // 256}.{http % 256}"
     return {
         "HTTP_PORT": str(http),
         "HTTPS_PORT": str(https),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import random
 import ssl
 import subprocess
 import tarfile
@@ -49,10 +48,8 @@ class ComposeStack:
         self._docker = docker.from_env()
         self._override = folder / "override.yaml"
         self._override.write_text(_override(faster, self.http, self.https))
-        # Docker refuses networks that overlap; here others run the same tests at the same time.
-        block = f"10.{random.randrange(100, 250)}.{random.randrange(256)}"
-        self._variables = own_place(block, self.http, self.https)
-        self.gateway_address = f"{block}.11"
+        self._variables = own_place(self.http, self.https)
+        self.gateway_address = self._variables["DOOR_GATEWAY"]
 
     def __call__(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """`docker compose …`, as an operator types it."""

@@ -110,7 +110,7 @@ def test_a_renewal_is_taken_over_and_drops_nothing(vps: Vps) -> None:
             assert streaming.wait(LONG_PATIENCE)
             steady = [pool.submit(ask_steadily) for _ in range(2)]
             had = vps.logs("certbot").count("Successfully received")
-            # Not for longer: it would be renewed every few seconds, and nginx waits until its files stay as they are.
+            # Not for longer: it is renewed every few seconds, and nginx waits until its files stay as they are.
             with ends_soon(vps):
                 vps.until(lambda: vps.logs("certbot").count("Successfully received") > had, "renewal")
             vps.until_shown(lambda shown: shown != before, "renewed certificate")
@@ -122,13 +122,19 @@ def test_a_renewal_is_taken_over_and_drops_nothing(vps: Vps) -> None:
 
 @contextlib.contextmanager
 def ends_soon(vps: Vps) -> Iterator[None]:
-    """Ninety days are less than certbot is told to leave."""
+    """Ninety days are less than certbot is told to leave. It writes that file, too, and so is stopped meanwhile."""
     file = f"/etc/letsencrypt/renewal/{DOMAIN}.conf"
-    vps("exec", "-T", "certbot", "sed", "-i", "s/^# renew_before_expiry.*/renew_before_expiry = 4000 days/", file)
+
+    def edit(script: str) -> None:
+        vps("stop", "certbot")
+        vps("run", "--rm", "--no-deps", "-T", "--entrypoint", "sed", "certbot", "-i", script, file)
+        vps("start", "certbot")
+
+    edit("s/^# renew_before_expiry.*/renew_before_expiry = 4000 days/")
     try:
         yield
     finally:
-        vps("exec", "-T", "certbot", "sed", "-i", "/^renew_before_expiry/d", file)
+        edit("/^renew_before_expiry/d")
 
 
 def test_a_new_hostname_of_the_configuration_comes_into_the_certificate(vps: Vps) -> None:
@@ -202,9 +208,11 @@ register-unsafely-without-email = true
 no-random-sleep-on-renew = true
 END
 nginx
+until curl -sS --cacert /pebble/authority.pem -o /dev/null https://localhost:14000/dir; do sleep 0.1; done
+until curl -sS --cacert /pebble/authority.pem https://localhost:15000/roots/0 >/tmp/root.pem; do sleep 0.1; done
 """
 """What is there beforehand: nginx as Debian starts it, and stand-ins for sudo, apt and systemctl. certbot's questions
-are answered, and the authority is pebble."""
+are answered, and the authority is pebble, whose root is another one at each start."""
 
 
 @pytest.fixture
@@ -248,8 +256,8 @@ def test_on_a_host_the_commands_of_the_page_lead_to_a_certificate_that_renews_it
     # A password is asked for only on a terminal.
     host(commands.replace("sudo nginx/add-user", "echo correct horse | sudo nginx/add-user"))
     show = "curl -sS --cacert /tmp/root.pem -o /dev/null -w '%{http_code} %{ssl_verify_result}' https://whisper.example.org/"
-    host("curl -sS --cacert /pebble/authority.pem https://localhost:15000/roots/0 >/tmp/root.pem")
-    assert host(show) == "401 0"
+    # A reload begins after its command has ended.
+    assert host(f"until {show} >/tmp/shown; do sleep 0.1; done; cat /tmp/shown") == "401 0"
     serial = "openssl s_client -connect 127.0.0.1:443 -servername whisper.example.org </dev/null 2>/dev/null"
     serial += " | openssl x509 -noout -serial"
     before = host(serial)

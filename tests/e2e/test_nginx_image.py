@@ -22,12 +22,16 @@ from docker.models.containers import Container
 from tests.e2e.compose import VARIABLES
 from tests.fixtures.authority import Authority, Certificate
 from tests.fixtures.docker import name_of_image
-from tests.fixtures.nginx import DOMAIN, FOLDER, HOST, LOGIN, Nearby
+from tests.fixtures.nginx import DOMAIN, FOLDER, HOST, LOGIN, Nearby, reloaded, reloads
 from tests.fixtures.patience import LONG_PATIENCE
 
 pytestmark = pytest.mark.docker
 
 END = "-----END CERTIFICATE-----\n"
+BROKEN, MISSING = (
+    f"/etc/letsencrypt/live/{DOMAIN}/fullchain.pem holds no certificate",
+    f"no certificate in /etc/letsencrypt/live/{DOMAIN}/fullchain.pem",
+)
 IMAGE = name_of_image("nginx")
 HARDENED: dict[str, Any] = {
     "read_only": True,
@@ -46,6 +50,7 @@ class Machine:
         self.folder = folder
         self.authority = authority
         self.live = folder / "letsencrypt" / "live" / DOMAIN
+        self._reloads = 0
 
     def port(self, inside: int) -> int:
         self.container.reload()
@@ -66,10 +71,11 @@ class Machine:
         transport = Nearby(self.port(443), verify=self.authority.context())
         return httpx.Client(transport=transport, base_url=f"https://{HOST}", timeout=LONG_PATIENCE)
 
-    def asks_for_a_login(self) -> bool:
-        """Fails while a worker that ends still shows the certificate before."""
-        with self.client() as client:
-            return client.get("/").status_code == 401
+    def until_shown(self, made: bytes) -> None:
+        """Until this certificate is shown to everybody, also to who meets a worker from before the reload."""
+        self.until(lambda: self.shown() == made, "the certificate")
+        self.until(lambda: reloaded(self.logs(), self._reloads), "end of the workers before")
+        self._reloads = reloads(self.logs())
 
     def run(self, *words: str, text: str = "") -> subprocess.CompletedProcess[str]:
         command = ["docker", "exec", "-i", str(self.container.id), *words]
@@ -140,29 +146,27 @@ def machine(image: str, authority: Authority) -> Iterator[Machine]:
 
 def test_from_a_fresh_machine_to_a_renewed_certificate(machine: Machine) -> None:
     """The challenge is answered before there is a certificate; each one is taken over as soon as it is there."""
-    placeholder = machine.shown()
-    assert "using a placeholder" in machine.logs()
+    machine.until(lambda: "using a placeholder" in machine.logs(), "word of the placeholder")
     challenge = machine.folder / "webroot" / ".well-known" / "acme-challenge"
     challenge.mkdir(parents=True)
     (challenge / "token").write_text("thumbprint")
     url = f"http://127.0.0.1:{machine.port(80)}/.well-known/acme-challenge/token"
     assert httpx.get(url, headers={"Host": HOST}, timeout=LONG_PATIENCE).text == "thumbprint"
 
-    shown = [placeholder]
     for _ in range(2):
         made = machine.authority.issue(DOMAIN, f"*.{DOMAIN}", folder=machine.live)
         made.key.chmod(0o600)  # as certbot leaves it: root alone reads it
-        shown.append(der(made))
-        machine.until(lambda: machine.shown() == shown[-1], "new certificate")
-        machine.until(machine.asks_for_a_login, "workers with a certificate of ours alone")
+        machine.until_shown(der(made))
+        with machine.client() as client:
+            assert client.get("/").status_code == 401
 
+    shown = machine.shown()
     (machine.live / "fullchain.pem").write_text("-----BEGIN CERTIFICATE-----\nhalf of it")
-    machine.until(lambda: machine.logs().count("cannot be used") == 1, "word of the broken certificate")
-    assert "fullchain.pem holds no certificate" in machine.logs()
-    assert machine.shown() in shown[1:], "a worker that ends may show the one before"
+    machine.until(lambda: "cannot be used, " + BROKEN in machine.logs(), "word of the broken certificate")
+    assert machine.shown() == shown
     (machine.live / "fullchain.pem").unlink()
-    machine.until(lambda: machine.logs().count("cannot be used") == 2, "word of the missing certificate")
-    assert machine.shown() in shown[1:], "a worker that ends may show the one before"
+    machine.until(lambda: "cannot be used, " + MISSING in machine.logs(), "word of the missing certificate")
+    assert machine.shown() == shown
 
 
 def test_the_last_of_many_changes_is_taken_over_whenever_they_come(machine: Machine) -> None:
@@ -243,6 +247,7 @@ def test_a_certificate_that_cannot_be_used_does_not_keep_it_from_starting(
     expected: list[bytes] = []
     with running_machine(image, authority, prepare, CHECK_SECONDS="1") as machine:
         assert machine.shown() != expected[0]
+        machine.until(lambda: "placeholder" in machine.logs(), "word of the placeholder")
         lines = [line for line in machine.logs().splitlines() if "placeholder" in line]
         assert len(lines) == 1
         assert lines[0].startswith(f"entrypoint: /etc/letsencrypt/live/{DOMAIN}{said}")
@@ -268,13 +273,7 @@ def test_what_is_not_the_certificates_fault_is_not_blamed_on_it(image: str, auth
 
 
 def test_people_are_added_in_the_running_container(machine: Machine) -> None:
-    machine.authority.issue(DOMAIN, f"*.{DOMAIN}", folder=machine.live)
-
-    def taken_over() -> bool:
-        with machine.client() as client:
-            return client.get("/").status_code == 401
-
-    machine.until(taken_over, "certificate")
+    machine.until_shown(der(machine.authority.issue(DOMAIN, f"*.{DOMAIN}", folder=machine.live)))
     added = machine.run("add-user", LOGIN[0], text=LOGIN[1])
     assert (added.returncode, added.stderr) == (0, "anna may come in now\n")
     with machine.client() as client:
@@ -290,8 +289,15 @@ def test_it_says_that_it_is_well_and_its_workers_are_nobody(machine: Machine) ->
     check = machine.container.image.attrs["Config"]["Healthcheck"]["Test"]
     assert check[0] == "CMD"
     assert machine.run(*check[1:]).returncode == 0
-    users = machine.run("sh", "-c", "for f in /proc/[0-9]*; do cat $f/comm; stat -c %U $f; done").stdout.split()
-    assert [users[i + 1] for i, word in enumerate(users) if word == "nginx"].count("root") == 1
+    users: list[str] = []
+
+    def only_the_master_is_root() -> bool:
+        """A worker is, too, in its first moment."""
+        told = machine.run("sh", "-c", "for f in /proc/[0-9]*; do cat $f/comm; stat -c %U $f; done").stdout.split()
+        users[:] = [told[i + 1] for i, word in enumerate(told) if word == "nginx"]
+        return users.count("root") == 1
+
+    machine.until(only_the_master_is_root, "workers that are not root")
     assert "www-data" in users
     assert machine.run("touch", "/etc/nginx/here").returncode == 1
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -128,7 +127,7 @@ def test_guessing_passwords_is_slowed_down(
     tmp_path_factory: pytest.TempPathFactory, authority: Authority, wildcard: Certificate
 ) -> None:
     """From one address; and neither keys nor the right to see the dialog are touched by it."""
-    with running_front(tmp_path_factory.mktemp("guessed"), authority, wildcard, LOGIN_RATE="1r/s") as front:
+    with running_front(tmp_path_factory.mktemp("guessed"), authority, wildcard, LOGIN_RATE="1r/m") as front:
         with front.nginx.client() as client:
             answers = [client.get("/v1/models", auth=("anna", f"guess {n}")) for n in range(220)]
             limited = answers[-1]
@@ -136,7 +135,7 @@ def test_guessing_passwords_is_slowed_down(
             assert client.get("/hello", headers={"Authorization": f"Bearer {front.key}"}).status_code == 200
         statuses = [answer.status_code for answer in answers]
         assert statuses[:200] == [401] * 200
-        assert 10 <= statuses.count(429) <= 19
+        assert statuses.count(429) == 19
         assert (limited.status_code, limited.headers["retry-after"]) == (429, "10")
         assert openai_error(limited)["code"] == "too_many_logins"
         assert "www-authenticate" not in limited.headers
@@ -169,7 +168,8 @@ def test_500_half_open_heads_do_not_stop_a_good_client(front: Front) -> None:
             if number % 10 == 0:  # some have shaken hands, the others are in the middle of it
                 sock = stack.enter_context(context.wrap_socket(sock, server_hostname=HOST))
                 sock.sendall(f"GET / HTTP/1.1\r\nHost: {HOST}\r\nX-Slow: ".encode())
-        begun = time.monotonic()
         with front.nginx.client() as client:
             assert client.get("/v1/models", headers={"Authorization": "Bearer x"}).status_code in (401, 429)
-        assert time.monotonic() - begun < 10, "it does not wait for those connections' end"
+        sock.settimeout(0)
+        with pytest.raises(BlockingIOError):  # nor is that the last one's end, for which it would have waited
+            sock.recv(1)
