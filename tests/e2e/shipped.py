@@ -120,9 +120,9 @@ def _config(elsewhere: str) -> str:
     return f"{text}  meetings: {meetings}\n"
 
 
-def until(there: Callable[[], bool], what: str) -> None:
+def until(there: Callable[[], bool], what: str, within: float = LONG_PATIENCE) -> None:
     """Neither Docker nor another process tells us, so it is looked at again and again, with a deadline."""
-    deadline = time.monotonic() + LONG_PATIENCE
+    deadline = time.monotonic() + within
     while not there():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.1)

@@ -33,7 +33,11 @@ async def test_an_engines_whole_life_passes(place: Place, proxy: DockerProxy) ->
     running = await runtime.start()
     await until(lambda: accepts(running.address))
     await watch.until(lambda seen: isinstance(seen, Running))
-    assert "log line 2" in await runtime.logs(100)
+
+    async def has_logged() -> bool:
+        return "log line 2" in await runtime.logs(100)
+
+    await until(has_logged)
     usage = await runtime.usage()
     assert usage is not None
     assert 2**20 < usage.memory < 2**30

@@ -9,6 +9,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+from docker.errors import NotFound
 
 from tests.e2e.docker_place import START, Place, docker_socket, engine_name
 from tests.fixtures.docker import STANDIN_IMAGE
@@ -251,17 +252,21 @@ def test_an_old_api_in_which_a_start_brings_the_hosts_disk_along_does_not_pass(
     ],
 )
 def test_no_body_passes_nor_a_second_request_hidden_in_one(place: Place, proxy: DockerProxy, head: str) -> None:
-    create = b"POST /containers/create HTTP/1.1\r\nHost: docker\r\nContent-Length: 2\r\n\r\n{}"
+    evil, body = f"{place.project}-evil", json.dumps({"Image": STANDIN_IMAGE})
+    create = f"POST /containers/create?name={evil} HTTP/1.1\r\nHost: docker\r\n"
+    create += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
     request = f"POST {START.format(engine=engine_name(place))} HTTP/1.1\r\nHost: docker\r\n{head}\r\n\r\n".encode()
     place.engine.reload()
-    before = place.engine.attrs["State"]["StartedAt"], len(place.client.containers.list(all=True))
+    before = place.engine.attrs["State"]["StartedAt"]
     with proxy.connect() as connection:
-        connection.sendall(request + b"0\r\n\r\n" + create)
+        connection.sendall(request + b"0\r\n\r\n" + create.encode())
         answers = until_quiet(connection)
     assert answers.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 403 ", b"HTTP/1.1 501 "))
     assert b"HTTP/1.1 2" not in answers
     place.engine.reload()
-    assert before == (place.engine.attrs["State"]["StartedAt"], len(place.client.containers.list(all=True)))
+    assert before == place.engine.attrs["State"]["StartedAt"]
+    with pytest.raises(NotFound):
+        place.client.containers.get(evil)
 
 
 def test_no_header_of_the_clients_passes(place: Place, tmp_path: Path) -> None:

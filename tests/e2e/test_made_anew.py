@@ -18,7 +18,7 @@ import pytest
 
 from tests.e2e.conftest import HOST
 from tests.fixtures.docker import STANDIN_IMAGE
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.process_gateway import GatewayProcess
 
 pytestmark = pytest.mark.docker
@@ -65,7 +65,7 @@ def test_who_asks_while_the_container_is_made_anew_is_answered(compose: Compose,
 
     def ask() -> Counter[str]:
         told: Counter[str] = Counter()
-        with httpx.Client(base_url=gateway.url, headers={"Host": HOST}, timeout=PATIENCE) as client:
+        with httpx.Client(base_url=gateway.url, headers={"Host": HOST}, timeout=LONG_PATIENCE) as client:
             while not over.is_set():
                 for answer in (client.get("/slow?ms=50"), client.post("/sum", content=BODY)):
                     told[f"{answer.status_code} {answer.text if answer.is_error else ''}"] += 1

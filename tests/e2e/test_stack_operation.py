@@ -82,9 +82,9 @@ def test_one_id_finds_a_request_in_all_three_logs_and_what_is_private_is_in_none
 
 
 def test_an_idle_engine_falls_asleep_and_its_container_is_stopped(shipped: Shipped, key: str) -> None:
-    with shipped.client(WHISPERX, headers=bearer(key)) as client:
-        assert client.get("/hello").status_code == 200
-    assert shipped.statuses()["whisperx"] == "running"
+    with shipped.client(WHISPERX, headers=bearer(key)) as client, client.stream("GET", "/sse?n=0") as answer:
+        assert answer.status_code == 200
+        assert shipped.statuses()["whisperx"] == "running"
     shipped.until("whisperx", "asleep")
     assert shipped.statuses()["whisperx"] == "exited"
 
@@ -159,8 +159,8 @@ def test_what_people_say_and_hear_is_on_no_disk_afterwards(shipped: Shipped, key
         answer = client.post("/v1/audio/transcriptions", data={"model": "whisper-1"}, **form)
     assert words(answer.json()["text"]) == said(GOODBYE)
     for service, place in (("faster-whisper", "/cache /tmp"), ("gateway", "/tmp"), ("nginx", "/tmp/nginx/temporary")):
-        found = shipped.run(service, "sh", "-c", f"cd /; find {place} -type f -size +100k", user="root")
-        assert found == "", service
+        find = ("sh", "-c", f"cd /; find {place} -type f -size +100k")
+        until(lambda found=find, of=service: shipped.run(of, *found, user="root") == "", f"empty places of {service}")
 
 
 def begun(shipped: Shipped, service: str) -> str:

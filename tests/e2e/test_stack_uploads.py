@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.compose_stack import WHISPER, WHISPERX
-from tests.e2e.shipped import Shipped
+from tests.e2e.shipped import Shipped, until
 from tests.fixtures.speech import GOODBYE, recording, said, words
 
 pytestmark = [pytest.mark.docker, pytest.mark.model]
@@ -72,7 +72,7 @@ def test_600_mb_stream_to_an_engine_that_wakes_meanwhile_and_fill_nobodys_memory
     assert words(answer.json()["text"]) == said(GOODBYE), answer.text
     after = {service: shipped.peak(service) for service in front}
     assert all(after[service] - before[service] < ADDED for service in front), (before, after)
-    assert all(shipped.temporary(service) < MIB for service in front), "nothing is kept on the way"
+    until(lambda: all(shipped.temporary(service) < MIB for service in front), "end of all that is kept on the way")
 
 
 @pytest.mark.parametrize("version", ["--http1.1", "--http2"])
@@ -106,7 +106,7 @@ def test_3_gb_are_refused_at_once_in_json_and_wake_nothing(
     error = json.loads(body)["error"]
     assert (status, error["code"]) == ("413", "payload_too_large")
     assert "UPLOAD_LIMIT" in error["message"]
-    assert int(sent) < 16 * MIB
+    assert int(sent) < TOO_LARGE // 10
     assert shipped.engine("whisper")["phase"] == "asleep"
 
 
