@@ -81,6 +81,13 @@ class PrivateDocker:
         with contextlib.closing(docker.DockerClient(self.url)) as client:
             client.containers.create(STANDIN_IMAGE, name=name, init=True, **settings)
 
+    def until_told_of(self, action: str) -> None:
+        """Waits until it tells of such an event, or finds that it has."""
+        with contextlib.closing(docker.DockerClient(self.url)) as client:
+            stream = client.events(since=0, filters={"event": action})
+            next(stream)
+            stream.close()
+
     def close(self) -> None:
         """Ends all that it has started. Its mounts end with the thread it ran in."""
         if self._process is None:

@@ -63,7 +63,7 @@ def scene(disk: Path, *options: str) -> Iterator[Scene]:
     with ExitStack() as stack:
         awake, opening = stack.enter_context(Opening()), stack.enter_context(Opening())
         awake.open()
-        engines = {"awake": Engine(awake.port), "asleep": Engine(opening.port, start_timeout=f"{10 * PATIENCE}s")}
+        engines = {"awake": Engine(awake.port), "asleep": Engine(opening.port, start_timeout="10m")}
         yield Scene(disk, stack.enter_context(running_gateway(engines, spool={"dir": str(disk)})), opening)
 
 

@@ -23,6 +23,7 @@ from gateway.supervision.supervisor import Supervisor
 from tests.chaos.apart import apart, mount_tmpfs
 from tests.chaos.private_docker import PrivateDocker
 from tests.chaos.report import Trial
+from tests.chaos.scale import LONG
 from tests.fixtures.docker import STANDIN_IMAGE
 
 pytestmark = [
@@ -34,7 +35,7 @@ pytestmark = [
 ]
 
 PATIENCE = 60.0
-STOP_TIMEOUT = 2
+STOP_TIMEOUT = 4
 
 
 async def answers(address: Address) -> bool:
@@ -92,14 +93,14 @@ def test_a_stop_that_docker_goes_on_with_when_it_thaws_ends_no_engine_that_serve
                 engine.tell(WakeAsked())
                 await engine.wait_for(READY)
                 await engine.wait_for(STOPPING)
-                await asyncio.sleep(0.5)  # Docker has told the program to end, and waits for that
+                await asyncio.to_thread(daemon.until_told_of, "kill")  # now it waits for the program's end
                 daemon.freeze()
-                thaw = asyncio.get_running_loop().call_later(3 * STOP_TIMEOUT, daemon.thaw)
+                thaw = asyncio.get_running_loop().call_later(2 * STOP_TIMEOUT, daemon.thaw)
                 began = time.monotonic()
                 async with engine.admitted() as lease:
                     instance = engine.instance
-                    trial.measured(f"admitted {time.monotonic() - began - 3 * STOP_TIMEOUT:.1f} s after the thaw")
-                    await asyncio.sleep(2 * STOP_TIMEOUT)  # in which the old stop would come
+                    trial.measured(f"admitted {time.monotonic() - began - 2 * STOP_TIMEOUT:.1f} s after the thaw")
+                    await asyncio.sleep(STOP_TIMEOUT + 1)  # in which the old stop would come
                     assert thaw.when() < asyncio.get_running_loop().time()
                     assert await answers(lease.address), "stopped while it served"
                     assert (engine.phase, engine.instance) == (READY, instance)
@@ -122,7 +123,7 @@ def test_a_wake_while_docker_is_frozen_ends_in_time_and_says_so(trial: Trial, st
                     pass
             took = time.monotonic() - began
             trial.measured(f"refused after {took:.1f} s of 0.5 s")
-            assert took < 2
+            assert took < (2 if LONG else PATIENCE / 3), "and not when Docker answers, nor when nobody waits any more"
             assert engine.phase is FAILED
             daemon.thaw()
 

@@ -15,6 +15,7 @@ from gateway.runtimes.base import Address, NotRunning, Observation, Running
 from gateway.runtimes.docker_address import Vantage
 from gateway.runtimes.docker_host import DockerHost
 from tests.contract.rigs import DockerRig, Watch, accepts, docker, is_not_running, until
+from tests.fixtures.ports import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.docker]
 
@@ -133,7 +134,11 @@ async def test_a_terminals_log_is_read_like_any_other(docker_rig: DockerRig) -> 
     runtime = docker_rig.runtime()
     running = await runtime.start()
     await until(lambda: accepts(running.address))
-    assert (await runtime.logs(100))[:3] == ["log line 1", "log line 2", "log line 3"]
+
+    async def has_logged() -> bool:
+        return (await runtime.logs(100))[:3] == ["log line 1", "log line 2", "log line 3"]
+
+    await until(has_logged)
 
 
 # refusals
@@ -187,9 +192,10 @@ async def test_without_a_shared_network_the_published_port_is_used(
 
 
 async def test_a_container_on_the_hosts_network_is_on_the_loopback_address(docker_rig: DockerRig) -> None:
-    await docker_rig.create(docker_rig.container, "--network", "host", PORT=18743, HOST="127.0.0.1")
-    running = await docker_rig.docker_runtime({"container": docker_rig.container}, port=18743).start()
-    assert running.address == Address("127.0.0.1", 18743)
+    port = free_port()
+    await docker_rig.create(docker_rig.container, "--network", "host", PORT=port, HOST="127.0.0.1")
+    running = await docker_rig.docker_runtime({"container": docker_rig.container}, port=port).start()
+    assert running.address == Address("127.0.0.1", port)
     await until(lambda: accepts(running.address))
 
 

@@ -222,7 +222,9 @@ async def test_one_engines_events_are_not_anothers(docker_rig: DockerRig) -> Non
     host = DockerHost()
     mine = docker_rig.docker_runtime({"container": docker_rig.container}, host=host, name="mine")
     theirs = docker_rig.docker_runtime({"container": other}, host=host, name="theirs")
-    assert await _count_rings(mine, until_quiet=1) >= 1
+    watch = Watch(mine)
+    await watch.hint()
+    await watch.hint()  # the stream is open
     async with asyncio.TaskGroup() as tasks:
         counting = tasks.create_task(_count_rings(mine, until_quiet=3))
         await theirs.start()

@@ -15,6 +15,7 @@ from gateway.errors import StartRefused
 from gateway.lifecycle.phases import Phase
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
 from tests.fixtures.patience import PATIENCE
+from tests.fixtures.ports import free_port
 from tests.fixtures.standin import StandIn, running_standin
 
 
@@ -26,7 +27,7 @@ def test_an_engine_that_is_never_ready_is_504() -> None:
             assert (answer.status_code, answer.json()["code"]) == (504, "engine_start_timeout")
             assert int(answer.headers["retry-after"]) >= 1
             assert gateway.engine().phase is Phase.FAILED
-            assert gateway.is_free()
+            gateway.until(gateway.is_free)
 
 
 def test_an_engine_that_cannot_start_is_503_with_the_reason_and_then_rests() -> None:
@@ -63,7 +64,7 @@ def test_after_its_rest_an_engine_is_tried_again(standin: StandIn) -> None:
 
 
 def test_an_engine_that_does_not_answer_in_time_is_504(standin: StandIn) -> None:
-    engine = Engine(standin.port, answer_timeout="1s")
+    engine = Engine(standin.port, answer_timeout="2500ms")
     with running_gateway({"whisper": engine}) as gateway, gateway.client() as client:
         answer = client.get("/slow?ms=60000")
         assert (answer.status_code, answer.json()["code"]) == (504, "engine_answer_timeout")
@@ -71,13 +72,13 @@ def test_an_engine_that_does_not_answer_in_time_is_504(standin: StandIn) -> None
         assert (answer.status_code, answer.json()["code"]) == (504, "engine_answer_timeout")
         with httpx.Client(base_url=standin.url, timeout=PATIENCE) as direct:
             gateway.until(lambda: direct.get("/stats").json()["active"] == 1)  # the engine was told to stop
-        assert client.get("/sse?n=6&interval_ms=250").status_code == 200  # only its beginning has a deadline
+        assert client.get("/sse?n=7&interval_ms=500").status_code == 200  # only its beginning has a deadline
 
 
 def test_an_engine_that_comes_back_on_its_feet_serves_who_was_refused() -> None:
     """A refused connection is no answer: the request is held, the engine looked at, and served when it is back."""
     with (
-        running_standin() as first,
+        running_standin(PORT=free_port()) as first,
         running_gateway({"whisper": Engine(first.port)}) as gateway,
         gateway.client() as client,
     ):
@@ -91,7 +92,7 @@ def test_an_engine_that_comes_back_on_its_feet_serves_who_was_refused() -> None:
         with running_standin(PORT=first.port):
             caller.join()
             assert answers == [200]
-            assert gateway.is_free()
+            gateway.until(gateway.is_free)
 
 
 def ask(gateway: Gateway, name: str) -> None:
@@ -126,7 +127,7 @@ def test_an_engine_that_stops_reading_an_upload_is_504_and_frees_its_lease() -> 
         with running_gateway({"whisper": engine}) as gateway, gateway.client() as client:
             answer = client.post("/stall", content=bytes(32 * 1024 * 1024))
             assert (answer.status_code, answer.json()["code"]) == (504, "engine_answer_timeout")
-            assert gateway.is_free()
+            gateway.until(gateway.is_free)
 
 
 def test_the_gateways_own_want_of_sockets_is_not_blamed_on_the_engine(

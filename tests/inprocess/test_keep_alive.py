@@ -130,7 +130,8 @@ def test_a_flood_of_pipelined_requests_is_held_back_and_then_refused(standin: St
 
 def test_two_connections_do_not_wait_for_each_other(gateway: Gateway) -> None:
     with gateway.raw() as slow, gateway.raw() as fast:
-        slow.get("/slow?ms=2000")
+        slow.get("/told?word=two-connections")
         assert fast.get().answer().status == 200
         assert slow.quiet(0.01)
+        assert fast.get("/tell?word=two-connections").answer().status == 200
         assert slow.answer().status == 200

@@ -16,6 +16,7 @@ import pytest
 from tests.fixtures.api_keys import make_key
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
 from tests.fixtures.patience import PATIENCE
+from tests.fixtures.ports import free_port
 from tests.fixtures.raw_client import RawAnswer, RawClient
 from tests.fixtures.standin import StandIn, running_standin
 
@@ -197,7 +198,7 @@ def test_an_ipv6_customer_is_one_party_whatever_address_is_used(standin: StandIn
 
 def test_who_was_let_in_keeps_his_place_though_the_engine_refuses_the_connection() -> None:
     """He comes before all others, and there is room for as many of them as ever."""
-    with running_standin() as first, one_at_a_time(first, limit=1) as gateway:
+    with running_standin(PORT=free_port()) as first, one_at_a_time(first, limit=1) as gateway:
         first.process.kill()
         first.process.wait()
         with gateway.raw() as upload, gateway.raw() as other:

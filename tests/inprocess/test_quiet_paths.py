@@ -107,7 +107,7 @@ def test_an_engine_that_is_ready_answers_by_itself() -> None:
 
 def test_they_do_not_keep_it_awake() -> None:
     with stage_of(idle_after="400ms") as (stage, client):
-        wake(stage, client)
+        assert client.get("/docs").content == DOCS, "nothing is remembered yet: it wakes the engine"
         while stage.gateway.engine().phase is Phase.READY:
             assert client.get("/docs").status_code == 200
         stage.gateway.reaches(Phase.ASLEEP)

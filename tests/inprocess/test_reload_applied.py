@@ -107,7 +107,7 @@ def test_a_request_is_answered_by_the_engine_it_was_let_in_to(gateway: Gateway) 
         assert len([line for line in lines if line.startswith("data:")]) >= 29
     with gateway.client() as client:
         assert client.get("/hello").status_code == 200
-    assert gateway.app.fleet.leaving == []
+    gateway.until(lambda: gateway.app.fleet.leaving == [])
 
 
 def test_an_operator_can_end_what_keeps_a_changed_engine_from_beginning(gateway: Gateway) -> None:

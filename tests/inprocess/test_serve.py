@@ -101,10 +101,12 @@ def test_sigterm_ends_it_without_a_traceback_even_with_clients_and_engines_at_wo
 def test_sighup_does_not_end_it(serve: Serve) -> None:
     gateway = serve()
     first = get(gateway, "/instance").json()["id"]
-    with RawClient(gateway.port).get("/slow?ms=2000") as client:
+    with RawClient(gateway.port).get("/told?word=go") as client:
         gateway.until("whisper", serving=1)
         assert gateway.process is not None
         gateway.process.send_signal(signal.SIGHUP)
+        gateway.until_logged("config.reloaded", cause="SIGHUP")
+        get(gateway, "/tell?word=go")
         assert client.answer().status == 200
     assert get(gateway, "/instance").json()["id"] == first
 

@@ -74,11 +74,12 @@ def test_engines_are_preloaded_and_kept_warm_without_any_request(make: Make) -> 
 def test_where_not_all_fit_one_is_kept_warm_and_the_others_take_its_place_when_they_are_asked_for(make: Make) -> None:
     needs = {"needs": {"memory": "3g"}}
     gateway = make(
-        {"memory": "4g", "turn": "200ms"}, warm={**needs, "keep_warm": ["always"]}, other={**needs, "idle_after": "3s"}
+        {"memory": "4g", "turn": "200ms"}, warm={**needs, "keep_warm": ["always"]}, other={**needs, "idle_after": "1s"}
     )
     gateway.until("warm", phase="ready")
-    assert ask(gateway, "other") == 200
-    gateway.until("warm", phase="queued")
+    with httpx.stream("GET", f"{gateway.url}/sse?n=0", headers={"host": "other.test"}, timeout=LONG_PATIENCE) as answer:
+        assert answer.status_code == 200
+        gateway.until("warm", phase="queued")
     gateway.until("other", phase="asleep")
     gateway.until("warm", phase="ready")
     metrics = httpx.get(f"{gateway.admin_url}/metrics", timeout=LONG_PATIENCE).text

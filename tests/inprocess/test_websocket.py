@@ -84,9 +84,9 @@ def test_frames_sent_before_a_sleeping_engine_agrees_are_not_lost(standin: Stand
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_an_upgrade_behind_another_request_waits_its_turn(raw: RawClient, *, together: bool) -> None:
+def test_an_upgrade_behind_another_request_waits_its_turn(raw: RawClient, gateway: Gateway, *, together: bool) -> None:
     parts = [
-        b"GET /slow?ms=2000 HTTP/1.1\r\nHost: whisper.test\r\n\r\n",
+        b"GET /told?word=upgrade HTTP/1.1\r\nHost: whisper.test\r\n\r\n",
         UPGRADE.format("/ws").encode(),
         text_frame(b"early"),
         text_frame(b"bird"),
@@ -94,6 +94,8 @@ def test_an_upgrade_behind_another_request_waits_its_turn(raw: RawClient, *, tog
     for part in [b"".join(parts)] if together else parts:
         raw.send(part)
         assert raw.quiet(0.01)
+    with gateway.raw() as other:
+        other.get("/tell?word=upgrade").answer()
     assert raw.answer().status == 200
     assert raw.head().status == 101
     assert raw.take(13) == b"\x81\x05early\x81\x04bird"
