@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.lifecycle import failures
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
 from tests.fixtures.patience import PATIENCE
 from tests.fixtures.raw_client import RawClient
@@ -62,6 +63,12 @@ def gateway(standin: StandIn) -> Iterator[Gateway]:
         with one.client() as client:
             client.get("/hello")
         yield one
+
+
+@pytest.fixture
+def long_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that has failed rests as long as the test lasts, and not for a second."""
+    monkeypatch.setattr(failures, "rest_after", lambda _: 600.0)
 
 
 @pytest.fixture

@@ -133,6 +133,7 @@ def test_100_continue_is_said_as_soon_as_the_request_is_held(standin: StandIn) -
         assert raw.answer().status == 200
 
 
+@pytest.mark.usefixtures("long_rest")
 def test_100_continue_is_not_said_to_who_is_refused_at_once() -> None:
     with running_gateway({"whisper": Engine(0)}) as gateway, gateway.raw() as raw:
         gateway.on_loop(lambda: gateway.runtimes["whisper"].fail_next_start(StartRefused("is broken")))

@@ -19,6 +19,7 @@ from tests.fixtures.ports import free_port
 from tests.fixtures.standin import StandIn, running_standin
 
 
+@pytest.mark.usefixtures("long_rest")
 def test_an_engine_that_is_never_ready_is_504() -> None:
     with running_standin(READY_DELAY_MS=60_000) as standin:
         engine = Engine(standin.port, start_timeout="300ms")
@@ -30,6 +31,7 @@ def test_an_engine_that_is_never_ready_is_504() -> None:
             gateway.until(gateway.is_free)
 
 
+@pytest.mark.usefixtures("long_rest")
 def test_an_engine_that_cannot_start_is_503_with_the_reason_and_then_rests() -> None:
     with running_gateway({"whisper": Engine(0)}) as gateway, gateway.client() as client:
         gateway.runtimes["whisper"].fail_next_start(StartRefused("has no disk space left"))

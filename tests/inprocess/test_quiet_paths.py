@@ -80,6 +80,7 @@ def test_of_a_waking_engine_likewise() -> None:
         assert stage.raw.answer().status == 200
 
 
+@pytest.mark.usefixtures("long_rest")
 def test_of_a_failed_engine_it_is_503_without_what_only_operators_may_know() -> None:
     with stage_of() as (stage, client):
         runtime = stage.gateway.runtimes["whisper"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -234,6 +235,7 @@ def test_a_kept_connection_that_had_ended_is_no_reason_to_fail() -> None:
         assert [head.split(b" ")[1] for head in stage.engine.heads] == [b"/first", b"/x", b"/x"]
 
 
+@pytest.mark.usefixtures("long_rest")
 def test_a_request_that_is_repeated_has_one_lease_only() -> None:
     """With two it would hold the engine that it waits for: one that cannot be woken must become FAILED at once."""
     starting = {"start_timeout": "2s"}
@@ -246,9 +248,15 @@ def test_a_request_that_is_repeated_has_one_lease_only() -> None:
 
         stage.gateway.on_loop(lose_it_for_good)
         stage.gateway.reaches(ASLEEP)
+        engine = stage.gateway.engine()
+
+        async def when_it_wakes() -> tuple[int, int]:
+            await engine.wait_for(WAKING)
+            return engine.serving, engine.waiting
+
+        looking = asyncio.run_coroutine_threadsafe(when_it_wakes(), stage.gateway.loop)
         stage.speak()
-        stage.gateway.reaches(WAKING)
-        assert (stage.gateway.engine().serving, stage.gateway.engine().waiting) == (0, 1)
+        assert looking.result(PATIENCE) == (0, 1)
         assert stage.client.answer().status == 504
         assert stage.gateway.engine().phase is FAILED
         stage.gateway.on_loop(runtime.start_gate.set)
@@ -269,7 +277,7 @@ def test_an_answer_that_does_not_begin_in_time_is_504() -> None:
     script = threading.Event()
     with (
         scripted_engine(lambda visit: _first_only(visit, script)) as engine,
-        running_gateway({"whisper": Engine(engine.port, answer_timeout="1500ms")}) as gateway,
+        running_gateway({"whisper": Engine(engine.port, answer_timeout="4s")}) as gateway,
         gateway.raw() as client,
     ):
         for _ in range(3):  # one timer serves them all

@@ -5,6 +5,7 @@ Run it as `python standin.py [NAME=VALUE ...]`; each setting may also come from 
     PORT             8000     where it listens; 0 picks a free port
     HOST             0.0.0.0  the address it listens on
     START_DELAY_MS   0        time before it listens
+    START_WHEN       -        a file: it listens when that is there
     READY_DELAY_MS   0        after that, /health answers 503 for so long
     EXIT_AFTER_MS    -        exits so long after its start, with EXIT_CODE (1), whether it listens or not
     IGNORE_SIGTERM   -        any value: only SIGKILL ends it
@@ -353,6 +354,8 @@ async def main() -> None:
         loop.call_later(setting("EXIT_AFTER_MS") / 1000, os._exit, setting("EXIT_CODE", 1))
     write_log_lines()
     await asyncio.sleep(setting("START_DELAY_MS") / 1000)
+    while SETTINGS.get("START_WHEN") and not os.path.exists(SETTINGS["START_WHEN"]):  # noqa: ASYNC110, ASYNC240, PTH110
+        await asyncio.sleep(0.01)  # nobody tells it
     listener = listening_socket()
     port = listener.getsockname()[1]
     tally.ready = not setting("READY_DELAY_MS")
