@@ -118,8 +118,10 @@ class Client:
         self.close()
 
     def close(self) -> None:
+        """What is not sent yet, of a body that was answered before its end, is never sent: nobody waits for it."""
         if self._reader is not None:
-            self._writer.close()
+            transport = self._writer.transport
+            transport.abort() if transport.get_write_buffer_size() else transport.close()
             self._reader = None
 
     def leave(self) -> None:

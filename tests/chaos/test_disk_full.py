@@ -27,7 +27,7 @@ MB = 1024 * 1024
 WAITING = 6
 LARGE, SMALL = 3 * MB, 20_000
 """Two or three of the large ones fit on the disk; a small one needs none of it."""
-PATIENCE = scaled(0.6, 20.0)
+PATIENCE = scaled(2.5, 20.0)
 """What the gateway has with a full disk."""
 
 

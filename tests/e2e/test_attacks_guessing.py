@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -18,6 +19,8 @@ pytestmark = pytest.mark.nginx
 
 ALLOWED_KEYS = 20
 """In a minute, from one address: gateway/auth/failures.py."""
+TRIES = 3
+"""Each from an address of its own: every three seconds a key is looked at again, on a slow machine just that one."""
 BURST = 200
 """Passwords at once: nginx/templates/gateway.conf.template."""
 _guesses = itertools.count()
@@ -26,6 +29,18 @@ _guesses = itertools.count()
 def key() -> str:
     """One that is well formed, and new."""
     return f"wg_{'a' * 10}_{next(_guesses):043d}"
+
+
+def until_refused(siege: Siege, door: str, source: str) -> RawAnswer:
+    """Guesses keys until none is looked at any more, until one is again, which may be the next: see TRIES."""
+    while (answer := asked(siege, door, source, f"Authorization: Bearer {key()}")).status != 429:
+        pass
+    return answer
+
+
+def allowed(began: float) -> float:
+    """How many wrong keys are looked at, if the first came no earlier than that."""
+    return ALLOWED_KEYS + 1 + (time.monotonic() - began) * ALLOWED_KEYS / 60
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +68,7 @@ def test_keys_are_guessed_slowly_whatever_else_changes(besieged_engine: Siege, d
     places = itertools.cycle([(HOST, "GET /stolen"), (PRIVATE, "POST /stolen"), (PORTAL, "GET /api/engines"),
                               (f"unknown.{HOST.partition('.')[2]}", "HEAD /v1/models")])  # fmt: skip
     said: Counter[str | None] = Counter()
+    began = time.monotonic()
     for number, (host, request) in zip(range(2 * ALLOWED_KEYS), places, strict=False):
         address = f"203.0.113.{number}"
         lines = [f"X-Forwarded-For: {address}", f"X-Real-IP: {address}", f"Forwarded: for={address}"]
@@ -60,24 +76,37 @@ def test_keys_are_guessed_slowly_whatever_else_changes(besieged_engine: Siege, d
             code(asked(siege, door, source, f"Authorization: Bearer {key()}", *lines, request=request, host=host))
         ] += 1
     assert set(said) == {"invalid_api_key", "too_many_failures"}
-    assert said["invalid_api_key"] <= ALLOWED_KEYS + 2
-    answer = asked(siege, door, source, f"Authorization: Bearer {key()}")
-    assert (answer.status, answer.get("retry-after") is not None) == (429, True)
-    assert asked(siege, door, source, siege.bearer).status == 429  # nor is a right one told from a wrong one
+    assert said["invalid_api_key"] <= allowed(began)
     assert asked(siege, door, siege.address(), siege.bearer, request="GET /api/engines", host=PORTAL).status == 200
+
+
+@pytest.mark.parametrize("door", ["nginx", "gateway"])
+def test_a_right_key_is_not_told_from_a_wrong_one_where_too_many_were_shown(siege: Siege, door: str) -> None:
+    siege.wake()
+
+    def status() -> int:
+        source = siege.address()
+        assert until_refused(siege, door, source).get("retry-after") is not None
+        return asked(siege, door, source, siege.bearer, request="GET /hello").status
+
+    assert 429 in (status() for _ in range(TRIES))
 
 
 def test_who_has_used_a_key_there_before_goes_on(siege: Siege) -> None:
     """A neighbour behind the same router, or a page that a browser there shows, must not lock out others."""
     siege.wake()
-    for door in ("nginx", "gateway"):
+
+    def status_of_another(door: str) -> int:
         source = siege.address()
         assert asked(siege, door, source, siege.bearer, request="GET /hello").status == 200
-        guesses = [asked(siege, door, source, f"Authorization: Bearer {key()}").status for _ in range(ALLOWED_KEYS + 5)]
-        assert guesses[-1] == 429
+        until_refused(siege, door, source)
+        another = asked(siege, door, source, siege.limited_bearer, request="GET /hello").status
         assert asked(siege, door, source, siege.bearer, request="GET /hello").status == 200
-        assert asked(siege, door, source, siege.limited_bearer, request="GET /hello").status == 429
-    assert asked(siege, "nginx", source, BASIC, request="GET /hello").status == 200
+        assert asked(siege, "nginx", source, BASIC, request="GET /hello").status == 200
+        return another
+
+    for door in ("nginx", "gateway"):
+        assert 429 in (status_of_another(door) for _ in range(TRIES))
 
 
 def test_keys_are_guessed_no_faster_on_one_connection_of_http2(siege: Siege) -> None:
@@ -91,6 +120,7 @@ def test_keys_are_guessed_no_faster_on_one_connection_of_http2(siege: Siege) -> 
         )
         for number in range(count)
     ]
+    began = time.monotonic()
     with siege.at_nginx(alpn="h2") as client:
         client.send(PREFACE + frame(SETTINGS, 0, 0) + b"".join(streams))
         said = b""
@@ -100,8 +130,8 @@ def test_keys_are_guessed_no_faster_on_one_connection_of_http2(siege: Siege) -> 
             said += client.receive()
             if said.count(b'"code"') == count:
                 break
-    assert said.count(b'"code": "invalid_api_key"') <= ALLOWED_KEYS + 1
-    assert said.count(b'"code": "too_many_failures"') >= count - ALLOWED_KEYS - 1
+    assert said.count(b'"code": "invalid_api_key"') <= allowed(began)
+    assert said.count(b'"code": "too_many_failures"') >= count - allowed(began)
     siege.assert_untouched(before)
 
 
