@@ -23,7 +23,6 @@ from gateway.supervision.supervisor import Supervisor
 from tests.chaos.apart import apart, mount_tmpfs
 from tests.chaos.private_docker import PrivateDocker
 from tests.chaos.report import Trial
-from tests.chaos.scale import LONG
 from tests.fixtures.docker import STANDIN_IMAGE
 
 pytestmark = [
@@ -123,7 +122,8 @@ def test_a_wake_while_docker_is_frozen_ends_in_time_and_says_so(trial: Trial, st
                     pass
             took = time.monotonic() - began
             trial.measured(f"refused after {took:.1f} s of 0.5 s")
-            assert took < (2 if LONG else PATIENCE / 3), "and not when Docker answers, nor when nobody waits any more"
+            assert took < PATIENCE / 3, "and not when Docker answers, nor when nobody waits any more"
+            trial.in_time(took, 2)
             assert engine.phase is FAILED
             daemon.thaw()
 

@@ -22,7 +22,7 @@ from tests.chaos.client import Client, Told
 from tests.chaos.process import MB, files_of, memory_of
 from tests.chaos.report import Trial
 from tests.chaos.rude import RUDE
-from tests.chaos.scale import scaled
+from tests.chaos.scale import LONG, scaled
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
 from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.ports import free_ports

@@ -152,6 +152,7 @@ def test_an_engine_that_dies_counts_as_replayed_and_broken(own: Watched) -> None
     assert own.get("/die").status_code == 502
     own.becomes(replays + 1, "replays_total", engine="whisper")
     own.becomes(broken + 2, "upstream_errors_total", engine="whisper", error="engine_broke")
+    own.until_left("whisper", "ready")  # the next test wakes it: not before it is known to be dead
 
 
 @pytest.mark.parametrize(("path", "error"), [("/cut?when=body", "answer_cut"), ("/stall", "engine_answer_timeout")])
