@@ -54,10 +54,15 @@ class Visitor:
         self.dialogs: list[str] = []
         self.problems: list[str] = []
         self.refused: list[tuple[int, str]] = []
+        self._browser = browser
         self._disturbances = 0
         self._repeated = False
         self._words = {"response": "ProvideCredentials", "username": name, "password": password}
-        self._context = browser.new_context()
+        self._open()
+
+    def _open(self) -> None:
+        """A window that remembers nothing."""
+        self._context = self._browser.new_context()
         self.page = self._context.new_page()
         self.page.set_default_timeout(LONG_PATIENCE * 1000)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
@@ -72,14 +77,24 @@ class Visitor:
         self._context.close()
 
     def visit(self, address: str) -> Any:
-        """Open the page and all that belongs to it; the answer."""
-        return self._undisturbed(lambda: self.page.goto(address))
+        """Open the page and all that belongs to it; the answer. If that is broken off, all begins anew."""
+
+        def begin_anew() -> None:
+            self.close()
+            self.dialogs.clear()
+            self.refused.clear()
+            self._open()
+
+        return self._undisturbed(lambda: self.page.goto(address), begin_anew)
+
+    def reload(self) -> None:
+        self._undisturbed(self.page.reload)
 
     def run(self, script: str, *words: Any) -> Any:
         """Run a program in the page; what it returns."""
         return self._undisturbed(lambda: self.page.evaluate(script, *words))
 
-    def _undisturbed(self, action: Callable[[], Any]) -> Any:
+    def _undisturbed(self, action: Callable[[], Any], before_the_next: Callable[[], None] = lambda: None) -> Any:
         """Once more, if Chromium broke off: it does when an address appears on this machine, as with each container."""
         from playwright.sync_api import Error
 
@@ -98,6 +113,7 @@ class Visitor:
                     return result
             self.problems.clear()
             self._repeated = True
+            before_the_next()
         raise AssertionError("the network changes all the time")
 
     def _note_failure(self, request: Any) -> None:
@@ -157,7 +173,7 @@ def test_the_docs_page_can_use_the_engine_without_another_dialog(visitor: Visito
     visitor.visit(f"https://{WHISPER}/docs")
     assert visitor.run(ASK_FOR_MODELS) == ["micro-whisper"]
     assert visitor.run(TRANSCRIBE_SILENCE) == [200, "string"]
-    visitor.page.reload()
+    visitor.reload()
     assert len(visitor.dialogs) == 1
 
 

@@ -98,7 +98,7 @@ def test_the_engine_is_killed(
     with ExitStack() as stack:
         stack.callback(gateway.close)
         gateway.start()
-        deadline = time.monotonic() + KILLS * 20
+        deadline = time.monotonic() + KILLS * LONG_PATIENCE
         while kills < KILLS and time.monotonic() < deadline:
             one = Round(gateway.port, engine, source)
             asyncio.run(one.run())

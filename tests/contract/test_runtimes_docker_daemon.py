@@ -225,6 +225,7 @@ async def test_one_engines_events_are_not_anothers(docker_rig: DockerRig) -> Non
     watch = Watch(mine)
     await watch.hint()
     await watch.hint()  # the stream is open
+    await _count_rings(mine, until_quiet=1)  # and has told what was before
     async with asyncio.TaskGroup() as tasks:
         counting = tasks.create_task(_count_rings(mine, until_quiet=3))
         await theirs.start()
