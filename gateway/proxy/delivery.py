@@ -78,6 +78,11 @@ class Delivery:
                     self.send_again_after(broke, lease)
         raise EngineUnreachable(f"{engine.name} runs, but does not accept connections.", retry_after=5)
 
+    async def run_aloud(self, pool: Pool) -> int:
+        """Likewise, for a quiet visit that was not let in: it wakes the engine after all."""
+        self._visit = self._visit._replace(quiet=False)
+        return await self.run(pool)
+
     async def _forward(self, lease: Lease, pool: Pool) -> int:
         """Raises ConnectFailed and AnswerCut, and Broke if the engine failed before its answer began."""
         spec, call, intake = self._engine.spec, self._call, self._intake

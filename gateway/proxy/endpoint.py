@@ -176,12 +176,13 @@ class Endpoint:
         visit = self._visit(record)._replace(quiet=True)
         send = call.send
         call = dataclasses.replace(call, send=remembering(send, engine, scope, self._last))
+        delivery = Delivery(call, engine, record, visit=visit, announce=self._announce)
         try:
-            return await Delivery(call, engine, record, visit=visit, announce=self._announce).run(self.pool)
+            return await delivery.run(self.pool)
         except NotAwake:
             told = told_for(engine, scope, self._last)
         if told is None:
-            return await self.serve(call, errand, record)
+            return await delivery.run_aloud(self.pool)  # not anew: the engine may have died under it
         headers = [*told.headers, (b"x-request-id", record.identity)]
         if errand.grant is not None:
             headers = replaced(headers, errand.grant)

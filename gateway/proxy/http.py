@@ -56,7 +56,11 @@ async def forward(call: Call, pool: Pool, address: Address, answer_timeout: floa
     Always on a fresh connection. Raises ConnectFailed if nothing was sent; Broke if the engine failed before its answer
     began; AnswerCut if it failed after that.
     """
-    upstream = await pool.connect(address)
+    return await send_on(call, await pool.connect(address), answer_timeout)
+
+
+async def send_on(call: Call, upstream: Upstream, answer_timeout: float) -> int:
+    """The same on this connection, which is given back. Raises Broke and AnswerCut."""
     upstream.begin(call.scope["method"])
     upstream.write(call.head)
     if has_body(call.scope["headers"]):

@@ -6,7 +6,9 @@ read, and the answer as soon as it is here. Whatever does not fit (an answer in 
 ends, the gateway's shutdown) goes on in a task, from where it stands.
 
 Only requests that may be sent twice come this way (RFC 9110 section 9.2.2; `replay`): a kept connection may be closed
-by the engine just as we use it. Any other travels on a fresh connection and cannot be lost like that.
+by the engine just as we use it. If it was, and the engine's run is still the same, the request is sent again on a fresh
+connection. If the run has ended that would be its replay. Any other request travels on a fresh connection from the
+beginning and cannot be lost like that.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from gateway.errors import GatewayError
 from gateway.proxy.cors import replaced
 from gateway.proxy.endpoint import Endpoint, Errand
 from gateway.proxy.headers import answer_headers, identified
-from gateway.proxy.http import Call, Message, Receive, Send, finish
+from gateway.proxy.http import Call, Message, Receive, Send, finish, send_on
+from gateway.proxy.pool import ConnectFailed
 from gateway.proxy.record import Record
 from gateway.proxy.upstream import Broke, Upstream
 from gateway.supervision.admission import Lease
@@ -131,14 +134,33 @@ class Shortcut:
         delivery = self._endpoint.delivery(call, self._errand, self._record)
         served = False
         try:
-            status = await finish(call, self._upstream)
+            status = await self._answered(call)
             served = True
             return status
         except Broke as broke:
-            was_stale = self._upstream.loop.time() < self._sent + STALE
-            if broke.heard or broke.late or self._lease.revoked or not was_stale:
-                delivery.send_again_after(broke, self._lease)
-            # else the kept connection was closed just as it was used
+            delivery.send_again_after(broke, self._lease)
         finally:
             self._lease.leave(served=served)
-        return await delivery.run(self._endpoint.pool)  # no stop fits between the two leases
+        return await delivery.run(self._endpoint.pool)
+
+    async def _answered(self, call: Call) -> int:
+        """Returns the answer's status. Raises Broke if the engine has died, and AnswerCut."""
+        try:
+            return await finish(call, self._upstream)
+        except Broke as broke:
+            was_stale = self._upstream.loop.time() < self._sent + STALE
+            if broke.heard or broke.late or self._lease.revoked or not was_stale:
+                raise
+            upstream = await self._same_engine(broke)
+        return await send_on(call, upstream, self._errand.engine.spec.answer_timeout)
+
+    async def _same_engine(self, broke: Broke) -> Upstream:
+        """A new connection to the run of the engine that closed the kept one. Raises `broke` if that has ended."""
+        try:
+            upstream = await self._endpoint.pool.connect(self._lease.address)
+        except ConnectFailed:
+            raise broke from None
+        if self._lease.run_ended:
+            upstream.abort()
+            raise broke
+        return upstream

@@ -51,6 +51,8 @@ class Desk(Protocol):
         """Whether this one still keeps the engine awake."""
 
     def lost_contact(self, instance: str) -> None: ...
+    def runs(self, instance: str) -> bool:
+        """Whether this run of the program goes on, as far as is known."""
 
 
 class Lease:
@@ -71,6 +73,11 @@ class Lease:
     def revoked(self) -> bool:
         """Whether an operator has put the engine to sleep by force since, which cuts off whom it served."""
         return not self._desk.holds(self._ticket)
+
+    @property
+    def run_ended(self) -> bool:
+        """Whether the run of the engine that it was given for has ended since, as far as is known."""
+        return not self._desk.runs(self._instance)
 
     def leave(self, *, served: bool = True) -> None:
         """Give it back. Only for a lease that was not had from a block. served: the answer came to its end."""

@@ -179,6 +179,9 @@ class Supervisor(Sight):
     def holds(self, ticket: int) -> bool:
         return ticket in self._machine.serving or ticket in self._machine.quiet
 
+    def runs(self, instance: str) -> bool:
+        return self._machine.instance == instance
+
     def tell(self, event: e.Event) -> None:
         """Hand an event to the machine and see to its commands. Raises what the machine raises."""
         commands = self._machine.handle(event)

@@ -6,10 +6,13 @@ import hashlib
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from tests.fixtures.scripted_engine import Visit
+from tests.fixtures.gateway import Engine, Gateway, running_gateway
+from tests.fixtures.ports import free_port
+from tests.fixtures.scripted_engine import ScriptedEngine, Visit
 
 Death = Callable[[Visit], None]
 
@@ -70,3 +73,49 @@ class Mortal:
                 return
             self.seen.append(body)
             visit.say(answer(hashlib.sha256(body).hexdigest().encode()))
+
+
+class Program:
+    """An engine that its runtime starts anew whenever it has died, as a program does: no run listens for the next one.
+
+    It dies in the first `deaths` requests for /kill. heard: how often it was asked for that. told_first: its runtime
+    knows that it has died before anybody can see it at a connection; else after that.
+    """
+
+    def __init__(self, gateway: Gateway, port: int, *, deaths: int, told_first: bool) -> None:
+        self.heard = 0
+        self.runs: list[ScriptedEngine] = []
+        self._gateway = gateway
+        self._port = port
+        self._deaths = deaths
+        self._told_first = told_first
+        gateway.runtimes["whisper"].on_start = self._begin
+
+    def _begin(self) -> None:
+        self.runs.append(ScriptedEngine(self._play, self._port))
+        self.runs[-1].start()
+
+    def _play(self, visit: Visit) -> None:
+        while head := visit.head():
+            if b" /kill" in head:
+                self.heard += 1
+                if self.heard <= self._deaths:
+                    self._die()
+                    return
+            visit.say(answer(b"ok"))
+
+    def _die(self) -> None:
+        acts = [self.runs[-1].die, lambda: self._gateway.on_loop(self._gateway.runtimes["whisper"].crash)]
+        for act in reversed(acts) if self._told_first else acts:
+            act()
+
+
+@contextmanager
+def program(*, deaths: int, told_first: bool = False, **settings: object) -> Iterator[tuple[Program, Gateway]]:
+    """A gateway before such an engine, which sleeps. settings: the engine's."""
+    port = free_port()
+    with ExitStack() as stack:
+        gateway = stack.enter_context(running_gateway({"whisper": Engine(port, **settings)}))
+        engine = Program(gateway, port, deaths=deaths, told_first=told_first)
+        stack.callback(lambda: [run.close() for run in engine.runs])
+        yield engine, gateway
