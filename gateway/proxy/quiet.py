@@ -27,8 +27,22 @@ PAGES = frozenset({"/docs", "/openapi.json", "/v1/models"})
 MOST_REMEMBERED = 1024 * 1024
 """Bytes of an answer that is remembered."""
 _PHASE = b"x-engine-phase"
-_IDENTIFYING = (b"auth", b"key", b"token", b"secret", b"session", b"cookie")
-"""In the names of headers by which an engine may know who asks."""
+_OF_NOBODY = frozenset(
+    {
+        b"accept", b"cache-control", b"connection", b"content-length", b"content-type", b"dnt", b"host", b"keep-alive",
+        b"origin", b"pragma", b"priority", b"referer", b"save-data", b"te", b"upgrade-insecure-requests", b"user-agent",
+        b"x-requested-with",
+        b"authorization",  # the gateway's own, which the engine is not sent
+        # of the way here, and of the address that every engine is told
+        b"cdn-loop", b"cf-connecting-ip", b"cf-ipcountry", b"cf-ray", b"cf-visitor", b"forwarded", b"traceparent",
+        b"tracestate", b"true-client-ip", b"via", b"x-amzn-trace-id", b"x-forwarded-for", b"x-forwarded-host",
+        b"x-forwarded-port", b"x-forwarded-prefix", b"x-forwarded-proto", b"x-forwarded-server", b"x-real-ip",
+        b"x-request-id",
+    }
+)  # fmt: skip
+"""Headers that do not tell an engine who asks. Any other may: proxies have many names for that."""
+_FAMILIES_OF_NOBODY = (b"accept-", b"if-", b"sec-ch-", b"sec-fetch-", b"x-stainless-")
+"""Likewise, how their names begin; the last are the OpenAI SDK's."""
 _OF_ONE_ANSWER = frozenset({b"x-request-id", b"date", b"content-length"})
 
 
@@ -94,7 +108,7 @@ def remembering(send: Send, engine: Supervisor, scope: Message, last: LastAnswer
     spec = engine.spec
     if scope["method"] != "GET" or scope["query_string"] or path == METRICS or _is_about_health(path, spec):
         return send
-    if spec.forward_authorization or _says_who_asks(scope["headers"]):
+    if spec.forward_authorization or _may_say_who_asks(scope["headers"]):
         return send
     answers = last.of(engine)  # not those of what it is when the answer is here
 
@@ -104,9 +118,8 @@ def remembering(send: Send, engine: Supervisor, scope: Message, last: LastAnswer
     return _Remembering(send, keep)
 
 
-def _says_who_asks(headers: Headers) -> bool:
-    """To the engine, which is not sent the gateway's own Authorization."""
-    return any(name != b"authorization" and any(part in name for part in _IDENTIFYING) for name, _ in headers)
+def _may_say_who_asks(headers: Headers) -> bool:
+    return any(name not in _OF_NOBODY and not name.startswith(_FAMILIES_OF_NOBODY) for name, _ in headers)
 
 
 class _Remembering:

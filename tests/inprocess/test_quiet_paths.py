@@ -214,16 +214,6 @@ def test_a_page_that_is_the_ready_path_too_is_still_a_page(path: str) -> None:
         assert told.headers["x-engine-phase"] == "asleep"
 
 
-@pytest.mark.parametrize("name", ["X-API-Key", "api-key", "X-Auth-Token", "X-Access-Token", "X-Session-Id"])
-def test_what_an_engine_told_somebody_with_a_key_of_its_own_is_not_told_to_others(name: str) -> None:
-    with stage_of() as (stage, client):
-        wake(stage, client)
-        client.get("/docs", headers={name: "secret"})
-        put_to_sleep(stage)
-        client.get("/docs")
-        assert stage.gateway.runtimes["whisper"].starts == 2
-
-
 def test_what_was_told_before_the_engine_was_set_up_otherwise_is_forgotten() -> None:
     """It may ask who comes from now on."""
     with stage_of() as (stage, client):
