@@ -94,7 +94,8 @@ class QueueSettings(Section):
     max_wait: Duration = 600
     """How long one may wait. After that, 503."""
     bytes: Size | None = None
-    """How large the bodies of those that wait may be together, by what they declare. More are refused with 429."""
+    """How large the bodies of those that wait may be together, by what they declare. More are refused with 429. Chunked
+    bodies declare nothing, and count as nothing."""
 
 
 class Needs(Section):

@@ -6,7 +6,7 @@ many requests another has sent. Requests under which an engine died come before 
 
 When the line is full the longest party gives way, with its newest request, to a party that has at least two fewer in
 it; so does the one with the most bytes, when there are too many of those. Otherwise one party could keep all others
-out.
+out. Where both is so a newcomer must have a claim to both; who makes room for it makes a place as well.
 """
 
 from __future__ import annotations
@@ -114,21 +114,25 @@ class Line:
 
         Who would be alone in the line always may: it would never be let in otherwise.
         """
-        leaving: list[int] = []
+        leaver = None
         if self.counted >= limit:
-            leaving = self._newest_of_the_longest(newcomer) or [newcomer.ticket]
-        elif most_bytes is not None and self.counted and self.size + newcomer.size > most_bytes:
-            leaving = self._newest_of_the_largest(newcomer, self.size + newcomer.size - most_bytes)
-        return leaving
+            leaver = self._newest_of_the_longest(newcomer)
+            if leaver is None:
+                return [newcomer.ticket]
+        if most_bytes is not None and self.counted:
+            excess = self.size + newcomer.size - most_bytes
+            if excess > (leaver.size if leaver else 0):
+                return self._newest_of_the_largest(newcomer, excess)  # which makes a place as well
+        return [leaver.ticket] if leaver else []
 
-    def _newest_of_the_longest(self, newcomer: RequestArrived) -> list[int]:
+    def _newest_of_the_longest(self, newcomer: RequestArrived) -> RequestArrived | None:
         if len(self._turns) == self.counted:
-            return []  # one each
+            return None  # one each
         longest = max(self._turns.values(), key=lambda party: len(party.requests))
         own = self._turns.get(newcomer.party, _Party())
         if len(longest.requests) < len(own.requests) + 2:
-            return []
-        return [next(reversed(longest.requests))]
+            return None
+        return next(reversed(longest.requests.values()))
 
     def _newest_of_the_largest(self, newcomer: RequestArrived, excess: int) -> list[int]:
         """As many as make up for `excess` bytes, while their party still has more than the newcomer's would have."""

@@ -179,5 +179,38 @@ def test_nobody_is_driven_out_in_vain() -> None:
     assert too_many(sized(("a", 4), ("b", 3), ("c", 3)), "d", 9, 5, 10) == [50]
 
 
+def test_a_line_that_is_full_takes_no_more_bytes_either() -> None:
+    """Whoever makes a place makes room as well, but only so much."""
+    line = sized(("a", 10), ("a", 10), ("a", 10), ("a", 10))
+    assert too_many(line, "b", 4, 10, 40) == [4]
+    assert too_many(line, "b", 4, 15, 40) == [4, 3]
+    assert too_many(line, "b", 4, 25, 40) == [50]
+    assert too_many(line, "b", 4, 10_000, 100) == [50]
+
+
+def test_who_may_have_a_place_and_no_room_drives_nobody_out() -> None:
+    line = sized(("a", 1), ("a", 1), ("a", 1), ("b", 30))
+    assert too_many(line, "c", 4, 1, 33) == [3]
+    assert too_many(line, "c", 4, 2, 33) == [4], "the largest makes a place as well"
+    assert too_many(line, "c", 4, 31, 33) == [50]
+    assert too_many(sized(("a", 9), ("b", 1)), "b", 2, 1, 10) == [50], "there is room, but no place"
+
+
+@given(REQUESTS, st.integers(2, 5), st.integers(0, 10))
+def test_neither_limit_is_passed(facts: list[tuple[str, int, bool]], limit: int, most_bytes: int) -> None:
+    """But by one that is alone."""
+    line = Line()
+    for ticket, (party, size, again) in enumerate(facts):
+        newcomer = RequestArrived(ticket, party, size, again)
+        leaving = [] if again else line.too_many(newcomer, limit, most_bytes)
+        assert leaving == [ticket] or ticket not in leaving, "nobody is driven out by one that is refused"
+        for leaver in leaving:
+            line.remove(leaver)
+        if ticket not in leaving:
+            line.add(newcomer)
+        assert line.counted <= limit
+        assert line.size <= most_bytes or line.counted == 1
+
+
 def test_who_is_alone_may_have_any_size() -> None:
     assert too_many(Line(), "a", 1, 1000, 10) == []
