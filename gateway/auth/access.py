@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from gateway.auth.door import Door
+from gateway.auth.failures import Failures
 from gateway.auth.keyring import Keyring
 from gateway.auth.last_used import LastUsed
 from gateway.callers import Caller, Peer, Peers
@@ -22,10 +23,14 @@ class Access:
         self._settings: object = None
         self._last_used = LastUsed(settings.state_dir, clock)
         self._keyring = Keyring(settings.state_dir)
+        self._failures = Failures()
         self.change(settings)
 
     def change(self, settings: GatewaySettings) -> None:
-        """Go by other settings, but for the folder of the keys. What is left of each key's rate stays."""
+        """Go by other settings, but for the folder of the keys.
+
+        What is left of each key's rate stays, and so does who has guessed keys.
+        """
         own = (settings.access, settings.trusted_proxies, settings.admins, settings.listen)
         if own == self._settings:
             return
@@ -37,6 +42,7 @@ class Access:
             self._keyring,
             self._last_used,
             settings.admins,
+            failures=self._failures,
             open_by_default=settings.listen.is_loopback and not settings.trusted_proxies,
             clock=self._clock,
         )

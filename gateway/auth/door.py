@@ -48,8 +48,8 @@ class Reason(Exception):
 class Door:
     """Tells who sends a request. Called once for each: what a key's rate allows is taken here.
 
-    access: see `gateway.access`. admins: users who may steer engines. open_by_default: what `auto` means until there is
-    a file of keys. now: the Unix time.
+    access: see `gateway.access`. admins: users who may steer engines. failures: who has shown wrong keys so far.
+    open_by_default: what `auto` means until there is a file of keys. now: the Unix time.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Door:
         last_used: LastUsed,
         admins: Collection[str] = (),
         *,
+        failures: Failures | None = None,
         open_by_default: bool = False,
         clock: Clock | None = None,
         now: Callable[[], float] = time.time,
@@ -69,7 +70,7 @@ class Door:
         self._peers = peers
         self._keyring = keyring
         self._last_used = last_used
-        self._failures = Failures()
+        self._failures = failures or Failures()
         self._monotonic = (clock or SystemClock()).monotonic
         self._now = now
         known_admins = frozenset(admins)

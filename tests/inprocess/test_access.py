@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from gateway.auth.rates import Rate
+from gateway.config import Config
 from tests.fixtures.api_keys import make_key, revoke_key
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
 from tests.fixtures.patience import PATIENCE
@@ -104,6 +105,22 @@ def test_keys_cannot_be_guessed_in_numbers(gateway: Gateway, folder: Path) -> No
     assert codes[-1] == (429, "too_many_failures")
     assert asked(gateway, headers=bearer(good)).status_code == 200
     assert code(asked(gateway, headers=bearer(late))) == (429, "too_many_failures")
+
+
+@pytest.mark.parametrize("setting", [{"admins": ["zoe"]}, {"trusted_proxies": ["192.0.2.1"]}])
+def test_another_configuration_forgives_no_guesses(gateway: Gateway, folder: Path, setting: dict[str, object]) -> None:
+    """Nor does it forget which keys have worked from there, or what is left of a key's rate."""
+    good, rated = make_key(folder, "good"), make_key(folder, "rated", rate=Rate(1, "h"))
+    assert [asked(gateway, headers=bearer(key)).status_code for key in (good, rated)] == [200, 200]
+    while code(asked(gateway, headers=bearer("guess"))) != (429, "too_many_failures"):
+        pass
+    data = gateway.app.config.model_dump(exclude_unset=True)
+    data["gateway"] |= setting
+    gateway.on_loop(lambda: gateway.app.apply(Config.model_validate(data)))
+    codes = [code(asked(gateway, headers=bearer("guess"))) for _ in range(5)]  # one is forgiven in three seconds
+    assert (429, "too_many_failures") in codes
+    assert asked(gateway, headers=bearer(good)).status_code == 200
+    assert code(asked(gateway, headers=bearer(rated))) == (429, "rate_limit_exceeded")
 
 
 def test_the_log_says_whose_request_it_was(standin: StandIn, folder: Path) -> None:
