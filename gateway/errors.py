@@ -112,7 +112,9 @@ class Forbidden(AskedWrongly):
 
 
 class HostNotAllowed(AskedWrongly):
-    """The API key was made for other hostnames (`whisper-gateway keys list` shows them). Make one for this hostname."""
+    """The API key was made for other hostnames (`whisper-gateway keys list` shows them). Make one for this hostname, or
+    without `--hosts` for what concerns all engines: metrics and reloads.
+    """
 
     status, code, title = 403, "host_not_allowed", "This API key is not for this hostname"
 

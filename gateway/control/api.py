@@ -72,20 +72,19 @@ class _Control:
     async def metrics(self, request: Request) -> Response:
         """What Prometheus collects: of all engines, so a key for some of them is not enough. One for the portal is."""
         caller = _caller(request)
-        if not caller.admin and not (self._portal and caller.may_use(self._portal)):
+        if caller.hosts is not None and self._portal not in caller.hosts:
             raise HostNotAllowed("This API key is not for the portal. Use one that was made for it, or for everything.")
         return Response(self._metrics(), media_type=METRICS_TYPE)
 
     async def engines(self, request: Request) -> Response:
         """All engines that the caller may use."""
         caller = _caller(request)
-        return JSONResponse(
-            {"engines": [engine_view(engine) for engine in self._fleet.all if _may_use(caller, engine)]}
-        )
+        seen = [engine for engine in self._fleet.all if _may_use(caller, engine)]
+        return JSONResponse({"engines": [engine_view(engine, admin=caller.admin) for engine in seen]})
 
     async def engine(self, request: Request) -> Response:
         """One engine."""
-        return JSONResponse(engine_view(self._chosen(request)))
+        return JSONResponse(engine_view(self._chosen(request), admin=_caller(request).admin))
 
     async def wake(self, request: Request) -> Response:
         """Wake the engine: 202 at once, or with ?wait=true when it is ready (200) or has failed (503).
@@ -131,9 +130,12 @@ class _Control:
     async def reload(self, request: Request) -> Response:
         """Read the configuration file again: which engines were added, changed and removed. 409 if it cannot be used.
 
+        It is of all engines, and so is what may be wrong with it: a key for some of them is not enough.
         Nothing is cut off: engines that were changed or removed serve whom they have before they stop.
         """
         _require_admin(request)
+        if _caller(request).hosts is not None:
+            raise HostNotAllowed("The configuration is of all engines, and this API key is for some hostnames only.")
         return JSONResponse(dataclasses.asdict(await self._reload()))
 
     async def queue(self, request: Request) -> Response:

@@ -7,14 +7,15 @@ from typing import Any
 from gateway.supervision.supervisor import Supervisor
 
 
-def engine_view(engine: Supervisor) -> dict[str, Any]:
-    """Times are seconds, rounded to milliseconds; null where they make no sense.
+def engine_view(engine: Supervisor, *, admin: bool = True) -> dict[str, Any]:
+    """For administrators, or for others. Times are seconds, rounded to milliseconds; null where they make no sense.
 
     name, hosts. phase: as in docs/lifecycle.md. in_phase_for: since the phase last changed. uptime: since the engine's
     program was started. serving, waiting: requests. concurrency: how many are served at once, null for any number.
-    idle_in: until an idle engine is put to sleep. warm: it is kept awake by the clock. failure: why it failed last.
-    failures: how often in a row. retry_in: until it is tried again. wake_time: what its wakes take, on average and for
-    nine in ten. memory, memory_peak: bytes that it takes, and took at most in its last run, if it was measured.
+    idle_in: until an idle engine is put to sleep. warm: it is kept awake by the clock. failure: why it failed last, for
+    others in general words. failures: how often in a row. retry_in: until it is tried again. wake_time: what its wakes
+    take, on average and for nine in ten. memory, memory_peak: bytes that it takes, and took at most in its last run, if
+    it was measured.
     """
     wakes = engine.learned.wakes
     return {
@@ -28,7 +29,7 @@ def engine_view(engine: Supervisor) -> dict[str, Any]:
         "concurrency": engine.spec.concurrency,
         "idle_in": _seconds(engine.idle_in),
         "warm": engine.warm,
-        "failure": engine.failure,
+        "failure": engine.failure if admin else engine.failure_in_public,
         "failures": engine.failures,
         "retry_in": _seconds(engine.retry_in),
         "wake_time": {"mean": _seconds(wakes.mean), "p90": _seconds(wakes.p90)},

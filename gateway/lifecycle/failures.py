@@ -21,16 +21,16 @@ class Failures:
 
     A start that fails counts, and so does a crash; being ready is no success yet, but serving somebody is, and
     so is an end in good order that we ordered. One that nobody here has ordered does not count at first.
-    reason: of the last failure, for operators; None while the engine is ready.
+    reason: of the last failure, for operators; None while the engine is ready. public: the same in general words.
     """
 
-    __slots__ = ("_ended_well", "_name", "_public", "count", "reason")
+    __slots__ = ("_ended_well", "_name", "count", "public", "reason")
 
     def __init__(self, name: str) -> None:
         self.count = 0
         self.reason: str | None = None
         self._name = name
-        self._public = ""
+        self.public = ""
         self._ended_well = 0  # how often in a row, soon after it was ready
 
     def works(self) -> None:
@@ -39,12 +39,12 @@ class Failures:
 
     def add(self, reason: str, public: str) -> None:
         self.count += 1
-        self.reason, self._public = reason, public
+        self.reason, self.public = reason, public
 
     def add_unheard(self, reason: str, public: str) -> None:
         """The runtime could not be told to start it: the engine has done nothing that it should rest longer for."""
         self.count = max(self.count, 1)
-        self.reason, self._public = reason, public
+        self.reason, self.public = reason, public
 
     def crashed(self, reason: str, *, steady: bool) -> None:
         """It had been ready; `steady` if for so long that what was before does not count."""
@@ -76,4 +76,4 @@ class Failures:
         return reasons.not_in_time(self._name, seconds, rest_after(self.count + 1))
 
     def cooling_down(self) -> GatewayError:
-        return reasons.cooling_down(self._name, self._public, self.rest)
+        return reasons.cooling_down(self._name, self.public, self.rest)

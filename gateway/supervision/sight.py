@@ -93,6 +93,11 @@ class Sight:
         return self._machine.failures.reason
 
     @property
+    def failure_in_public(self) -> str | None:
+        """The same in words that anybody may be told."""
+        return None if self.failure is None else self._machine.failures.public
+
+    @property
     def failures(self) -> int:
         """How often it has failed in a row."""
         return self._machine.failures.count

@@ -8,6 +8,7 @@ import httpx
 
 from gateway.auth.rates import Rate
 from gateway.config.schema import Config
+from gateway.errors import StartRefused
 from tests.fixtures.api_keys import make_key
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
 from tests.fixtures.patience import PATIENCE
@@ -71,6 +72,30 @@ def test_a_key_sees_and_steers_the_engines_of_its_hosts(gateway: Gateway, folder
     answer = asked(gateway, "/api/engines/other/wake", PORTAL, method="POST", headers=headers)
     assert code(answer) == (403, "host_not_allowed")
     assert gateway.runtimes["other"].starts == 0
+
+
+def test_a_key_for_some_hosts_is_told_nothing_of_all_of_them(gateway: Gateway, folder: Path) -> None:
+    """Metrics are of every engine, and a reload that is refused names what is wrong in the whole file."""
+    limited = bearer(make_key(folder, hosts=("whisper.test",), admin=True))
+    prometheus = bearer(make_key(folder, "prometheus", hosts=(PORTAL, "whisper.test"), admin=True))
+    assert code(asked(gateway, "/metrics", PORTAL, headers=limited)) == (403, "host_not_allowed")
+    assert asked(gateway, "/metrics", PORTAL, headers=prometheus).status_code == 200
+    for headers in (limited, prometheus):
+        answer = asked(gateway, "/api/reload", PORTAL, method="POST", headers=headers)
+        assert code(answer) == (403, "host_not_allowed")
+        assert "other" not in answer.text
+
+
+def test_why_an_engine_failed_is_told_to_administrators(gateway: Gateway, folder: Path) -> None:
+    """It may name paths, programs and containers; others are told what who waited was told."""
+    plain, admin = bearer(make_key(folder, "plain")), bearer(make_key(folder, "boss", admin=True))
+    gateway.on_loop(lambda: gateway.runtimes["whisper"].fail_next_start(StartRefused("is in /secret")))
+    assert code(asked(gateway, headers=plain)) == (503, "engine_start_failed")
+    for path in ("/api/engines", "/api/engines/whisper"):
+        assert "is in /secret" in asked(gateway, path, PORTAL, headers=admin).text
+        told = asked(gateway, path, PORTAL, headers=plain).text
+        assert "secret" not in told
+        assert StartRefused.public in told
 
 
 def test_a_key_of_the_new_hosts_does_not_end_what_the_old_ones_have(gateway: Gateway, folder: Path) -> None:

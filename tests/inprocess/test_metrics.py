@@ -131,9 +131,7 @@ def test_strangers_are_asked_for_a_key_and_counted(own: Gateway) -> None:
     assert samples(own)["refusals_total", "key_missing", ""] == 1
 
 
-@pytest.mark.parametrize(
-    "facts", [{}, {"admin": True}, {"hosts": (PORTAL,)}, {"hosts": ("other.test",), "admin": True}]
-)
+@pytest.mark.parametrize("facts", [{}, {"admin": True}, {"hosts": (PORTAL,)}, {"hosts": (PORTAL, "other.test")}])
 def test_a_key_for_the_portal_reads_it_and_need_be_for_no_engine(
     own: Gateway, folder: Path, facts: dict[str, object]
 ) -> None:

@@ -129,7 +129,7 @@ def state(machine: EngineMachine) -> dict[str, Any]:
 def remembered(value: Any) -> Any:
     """A copy that compares by what is in it."""
     if isinstance(value, Failures):
-        return (value.count, value.reason, value._public, value._ended_well)
+        return (value.count, value.reason, value.public, value._ended_well)
     if isinstance(value, Line):
         return list(value)
     return value.copy() if isinstance(value, set) else value
