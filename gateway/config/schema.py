@@ -214,7 +214,8 @@ class SpoolSettings(Section):
     per_request: Size = 1024**3
     """The most that is kept of one request. One that is larger is slowed down, and cannot be sent once more."""
     total: Size = 4 * 1024**3
-    """The most that is kept of all requests together."""
+    """The most that is kept of all requests together. A quarter of it is left for requests that engines are
+    reading; those that still wait are slowed down before that."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -113,9 +113,7 @@ class Delivery:
         if self._visit.again:
             raise trouble(broke, spec.answer_timeout, "It was sent the request twice.") from broke
         if self._intake is not None and not self._intake.spool.replayable:
-            raise trouble(
-                broke, spec.answer_timeout, "The request was too large to be kept for a second try."
-            ) from broke
+            raise trouble(broke, spec.answer_timeout, self._intake.spool.shortage) from broke
         self._visit = self._visit._replace(again=True)
         self._record.replayed(broke)
         self._announce.tell(Replayed(engine.name, broke.reason))

@@ -9,6 +9,9 @@ from collections import deque
 class Quota:
     """Bytes that are lent and come back. Who finds too few left may wait, in the order of asking.
 
+    A quarter is left for bodies that are being read: else those that wait for one engine could take all there is, and
+    what another engine reads meanwhile could not be sent again. Who has to wait loses nothing but time.
+
     total: how many there are; it may change, and less than what is out only means that nothing is lent for a while.
     used: how many are out.
     """
@@ -30,9 +33,13 @@ class Quota:
         self._total = total
         self._lend()
 
-    def take(self, size: int) -> bool:
-        """Borrow so many bytes now, unless that is too many or others wait for theirs."""
-        if self._waiting or self.used + size > self._total:
+    @property
+    def _for_waiting(self) -> int:
+        return self._total - self._total // 4
+
+    def take(self, size: int, *, read: bool = False) -> bool:
+        """Borrow so many bytes now, unless that is too many or others wait for theirs. read: the body is being read."""
+        if self.used + size > (self._total if read else self._for_waiting) or (self._waiting and not read):
             return False
         self.used += size
         return True
@@ -58,7 +65,7 @@ class Quota:
         self._lend()
 
     def _lend(self) -> None:
-        while self._waiting and self.used + self._waiting[0][0] <= self._total:
+        while self._waiting and self.used + self._waiting[0][0] <= self._for_waiting:
             size, asked = self._waiting.popleft()
             self.used += size
             asked.set_result(None)

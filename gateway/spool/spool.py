@@ -36,6 +36,9 @@ SLOW = 10.0
 until the disk has answered somebody."""
 RETRY = 0.25
 """Seconds until a write that failed is tried again."""
+TOO_LARGE = "The request was too large to be kept for a second try (gateway.spool.per_request)."
+NO_ROOM = "There was no room to keep the request for a second try (gateway.spool.total)."
+NO_DISK = "The disk took too little of the request for a second try (gateway.spool.dir)."
 
 Message = dict[str, Any]
 Headers = list[tuple[bytes, bytes]]
@@ -45,12 +48,14 @@ _log = structlog.get_logger()
 class Spool:
     """One request's body.
 
-    replayable: whether a new reader would still get all of it. per_request: bytes of it that may be on disk. keep:
-    False for a body that need not be read twice; it is a pipe as soon as somebody reads.
+    replayable: whether a new reader would still get all of it. shortage: why it could not be kept, a sentence; empty if
+    it could. per_request: bytes of it that may be on disk. keep: False for a body that need not be read twice; it is a
+    pipe as soon as somebody reads.
     """
 
     def __init__(self, folder: SpoolFolder, quota: Quota, per_request: int, *, keep: bool = True) -> None:
         self.patience = PATIENCE
+        self.shortage = ""
         self._folder = folder
         self._quota = quota
         self._per_request = per_request
@@ -150,8 +155,9 @@ class Spool:
         if self._base + size > self._per_request:
             while not (self._readers or self._closed):
                 await self._change()
+            self.shortage = TOO_LARGE
             return False
-        if self._quota.take(size):
+        if self._quota.take(size, read=bool(self._readers)):
             return True
         asked = self._quota.ask(size)
         asked.add_done_callback(lambda _: self._happened())
@@ -163,7 +169,10 @@ class Spool:
         finally:
             if not lent:
                 self._quota.withdraw(size, asked)
-        return lent
+        if not lent and not (self._readers and self._quota.take(size, read=True)):
+            self.shortage = NO_ROOM
+            return False
+        return True
 
     async def _write(self, parts: list[bytes], size: int) -> bool:
         """Whether it is on disk. Tries until a reader is under way, or for a while. Raises SpoolFull."""
@@ -176,6 +185,7 @@ class Spool:
             except OSError as error:
                 self._folder.could_not_write(error)
                 if self._readers or self._closed:
+                    self.shortage = NO_DISK
                     return False
                 hangs = isinstance(error, TimeoutError)  # or has much to do; to be held back harms nobody
                 if not hangs and self._gives_up(waited=loop.time() - began):

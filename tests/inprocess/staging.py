@@ -35,11 +35,13 @@ class Stage:
 
 
 @contextmanager
-def staged(script: Script, *, gateway: dict[str, Any] | None = None, **settings: Any) -> Iterator[Stage]:
-    """settings: of the engine; gateway: of the gateway."""
+def staged(
+    script: Script, *, gateway: dict[str, Any] | None = None, others: dict[str, Engine] | None = None, **settings: Any
+) -> Iterator[Stage]:
+    """settings: of the engine; gateway: of the gateway. others: more engines."""
     with (
         scripted_engine(script) as engine,
-        running_gateway({"whisper": Engine(engine.port, **settings)}, **(gateway or {})) as running,
+        running_gateway({"whisper": Engine(engine.port, **settings), **(others or {})}, **(gateway or {})) as running,
         running.raw() as raw,
     ):
         yield Stage(engine, running, raw)

@@ -13,6 +13,7 @@ import pytest
 from gateway.announcements import Replayed
 from gateway.lifecycle.events import SleepAsked
 from gateway.lifecycle.phases import Phase
+from tests.fixtures.gateway import Engine
 from tests.fixtures.patience import PATIENCE
 from tests.fixtures.raw_client import Incomplete, RawAnswer, RawClient
 from tests.fixtures.scripted_engine import Visit
@@ -178,13 +179,40 @@ def test_nothing_is_sent_again_after_the_first_byte_of_an_answer() -> None:
 
 
 def test_an_upload_that_was_too_large_to_keep_is_502_and_says_so() -> None:
-    gone = threading.Event()
     mortal = Mortal(reads=2_500_000, deaths=9)
     with staged(mortal, gateway={"spool": {"per_request": "1m"}}) as stage:
         said = post(stage.raw)
         assert (said.status, mortal.died) == (502, 1)
-        assert b"The request was too large to be kept for a second try." in said.body
-        gone.set()
+        assert b"The request was too large to be kept for a second try (gateway.spool.per_request)." in said.body
+
+
+def waits_for(stage: Stage, size: int) -> RawClient:
+    """An upload of this size to another engine, which does not wake; as much of it as the gateway takes is there."""
+    stage.gateway.on_loop(stage.gateway.runtimes["other"].start_gate.clear)
+    client = stage.gateway.raw()
+    client.send(f"POST /x HTTP/1.1\r\nHost: other.test\r\nContent-Length: {size}\r\n\r\n")
+    client.send_what_fits(os.urandom(size))
+    return client
+
+
+def test_uploads_that_wait_for_one_engine_leave_others_room_to_be_kept() -> None:
+    mortal, small = Mortal(), BODY[:300_000]
+    spool = {"per_request": "2m", "total": "2m"}
+    with staged(mortal, gateway={"spool": spool}, others={"other": Engine(0)}) as stage, waits_for(stage, 8_000_000):
+        assert stage.gateway.app.spools.quota.used > 1_000_000
+        assert post(stage.raw, small).body == right(small)
+        assert mortal.died == 1
+
+
+def test_an_upload_that_there_was_no_room_to_keep_is_502_and_says_so() -> None:
+    mortal = Mortal(deaths=9)
+    spool = {"per_request": "2m", "total": "2m"}
+    with staged(mortal, gateway={"spool": spool}, others={"other": Engine(0)}) as stage, waits_for(stage, 8_000_000):
+        stage.gateway.on_loop(stage.gateway.runtimes["whisper"].start_by_hand)
+        stage.gateway.reaches(Phase.READY)
+        said = post(stage.raw, BODY[:2_000_000])
+        assert (said.status, mortal.died) == (502, 1)
+        assert b"There was no room to keep the request for a second try (gateway.spool.total)." in said.body
 
 
 def test_what_an_operator_puts_to_sleep_by_force_stays_asleep() -> None:

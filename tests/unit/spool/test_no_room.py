@@ -24,6 +24,9 @@ from tests.unit.spool.conftest import SMALL_DISK
 
 pytestmark = pytest.mark.anyio
 
+FOR_A_MIB = MIB * 4 // 3
+"""The total of which bodies that wait may have 1 MiB."""
+
 
 async def is_held_back(writing: asyncio.Task[None]) -> bool:
     """Whether it does not end within a while; there is no event for what does not happen."""
@@ -46,6 +49,49 @@ async def test_at_a_quota_the_writer_waits_for_a_reader(folder: SpoolFolder, lim
         assert await read_all(spool.reader()) == data
         assert (before, spool.replayable) == (True, False)
         assert spool.in_memory == 0
+
+
+async def test_bodies_that_wait_leave_room_for_those_that_are_read(folder: SpoolFolder) -> None:
+    """What a reader passes by could not be sent again, however much room there is soon."""
+    quota, data = Quota(MIB), body(MIB // 4)
+    async with spool_in(folder, quota) as held, spool_in(folder, quota) as wanted, asyncio.TaskGroup() as tasks:
+        await held.append(body(MIB // 2))
+        waiting = tasks.create_task(held.append(body(MIB // 2)))
+        assert await is_held_back(waiting)
+        assert await gets_it_all(wanted, data)
+        assert wanted.replayable
+        assert not waiting.done()
+        held.close()
+
+
+async def test_who_comes_to_read_finds_room_that_was_not_there_before(folder: SpoolFolder) -> None:
+    quota, data = Quota(MIB), body(MIB)
+    async with spool_in(folder, quota) as spool, asyncio.TaskGroup() as tasks:
+        writing = tasks.create_task(fill(spool, data))
+        assert await is_held_back(writing)
+        assert quota.used <= MIB * 3 // 4
+        assert await read_all(spool.reader()) == data
+        assert spool.replayable
+
+
+async def test_it_says_what_there_was_too_little_of(small_folder: SpoolFolder) -> None:
+    for per_request, total, setting in (
+        (MIB // 2, 1 << 30, "gateway.spool.per_request"),
+        (1 << 30, MIB // 2, "gateway.spool.total"),
+        (1 << 30, 1 << 30, "gateway.spool.dir"),
+    ):
+        async with spool_in(small_folder, Quota(total), per_request) as spool:
+            assert spool.shortage == ""
+            assert await gets_it_all(spool, body(3 * SMALL_DISK))
+            assert f"({setting})" in spool.shortage
+
+
+async def gets_it_all(spool: Spool, data: bytes) -> bool:
+    """Whether who reads it meanwhile gets what is written."""
+    reading = asyncio.get_running_loop().create_task(read_all(spool.reader()))
+    await settled()
+    await fill(spool, data)
+    return await reading == data
 
 
 async def test_a_pipe_gives_its_disk_back_when_the_reader_has_passed_it(folder: SpoolFolder) -> None:
@@ -71,7 +117,7 @@ async def test_a_pipe_holds_no_more_than_its_window(folder: SpoolFolder) -> None
 
 
 async def test_the_writer_goes_on_when_others_have_given_room_back(folder: SpoolFolder) -> None:
-    quota = Quota(MIB)
+    quota = Quota(FOR_A_MIB)
     other = Spool(folder, quota, 1 << 30)
     await other.append(body(MIB))
     data = body(MIB // 2)
@@ -85,7 +131,7 @@ async def test_the_writer_goes_on_when_others_have_given_room_back(folder: Spool
 
 
 async def test_room_is_given_in_the_order_of_asking(folder: SpoolFolder) -> None:
-    quota = Quota(MIB)
+    quota = Quota(FOR_A_MIB)
     holder = Spool(folder, quota, 1 << 30)
     await holder.append(body(MIB))
     async with spool_in(folder, quota) as first, spool_in(folder, quota) as second, asyncio.TaskGroup() as tasks:
@@ -102,7 +148,7 @@ async def test_room_is_given_in_the_order_of_asking(folder: SpoolFolder) -> None
 
 @pytest.mark.parametrize("how", ["close", "cancel"])
 async def test_who_waits_for_room_and_leaves_takes_none(folder: SpoolFolder, how: str) -> None:
-    quota = Quota(MIB)
+    quota = Quota(FOR_A_MIB)
     async with spool_in(folder, quota) as holder:
         await holder.append(body(MIB))
         spool = Spool(folder, quota, 1 << 30)
@@ -111,7 +157,7 @@ async def test_who_waits_for_room_and_leaves_takes_none(folder: SpoolFolder, how
         writing.cancel() if how == "cancel" else spool.close()
         await asyncio.wait({writing})
         spool.close()
-        assert (quota.used, repr(quota)) == (MIB, f"<Quota {MIB} of {MIB} waiting=0>")
+        assert (quota.used, repr(quota)) == (MIB, f"<Quota {MIB} of {FOR_A_MIB} waiting=0>")
 
 
 async def test_settling_gives_back_what_no_reader_needs_again(folder: SpoolFolder) -> None:
