@@ -8,6 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gateway.auth import access
+from gateway.auth.failures import Failures
+from gateway.auth.rates import Rate
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
 from tests.fixtures.patience import PATIENCE
 from tests.fixtures.standin import StandIn
@@ -23,8 +26,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def gateway(standin: StandIn, folder: Path) -> Iterator[Gateway]:
-    """Everybody has to prove who they are; nobody is a proxy."""
+def gateway(standin: StandIn, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+    """Everybody has to prove who they are; nobody is a proxy. No wrong key is forgiven while a test runs."""
+    monkeypatch.setattr(access, "Failures", lambda: Failures(Rate(20, "d")))
     engines = {"whisper": Engine(standin.port, cors=[PAGE]), "other": Engine(0)}
     with running_gateway(engines, access="known", state_dir=str(folder), portal=PORTAL) as gateway:
         yield gateway
