@@ -83,8 +83,9 @@ class Vps:
     def __init__(self, folder: Path) -> None:
         self.project = f"wg-acme-{uuid.uuid4().hex[:8]}"
         self.http, self.https, self._management = free_ports(3)
-        self.config = folder / "config.yaml"
-        self.config.write_text((ROOT / "config.yaml").read_text())
+        self.config = folder / "config" / "config.yaml"
+        self.config.parent.mkdir()
+        self.config.write_text((ROOT / "config" / "config.yaml").read_text())
         write_pebble(folder / "pebble", "pebble", "other-pebble")
         self._pebble = ssl.create_default_context(cafile=folder / "pebble" / "authority.pem")
         self._override = folder / "override.yaml"
@@ -92,7 +93,7 @@ class Vps:
         self._override.write_text(self._overriding(folder / "pebble", f"{place['DOOR_SUBNET'].rpartition('.')[0]}.12"))
         self._variables = {
             **place,
-            "CONFIG": str(self.config),
+            "CONFIG": str(self.config.parent),
             "ACME_SERVER": DIRECTORY,
             "COMPOSE_PROFILES": "certificates",
         }

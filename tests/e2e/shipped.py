@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ _CHANGES = {
     '    #cors: ["https://www.example.org"]': f'    cors: ["https://{WHISPERX}"]',
     "    #idle_after: 30m": f"    idle_after: {STANDIN_SLEEPS_AFTER}",
 }
-"""To the shipped config.yaml: under `whisper`, and under `whisperx`, in whose place the stand-in engine is."""
+"""To the shipped config/config.yaml: under `whisper`, and under `whisperx`, in whose place the stand-in engine is."""
 
 _CLEAR_LINE = "\x1b[2K"
 """Which compose writes before the first line, also into files."""
@@ -32,16 +33,17 @@ class Shipped(ComposeStack):
     """What an operator has after docs/deploy.md, and does with it. The stand-in engine falls asleep after two seconds,
     and web pages that it serves may use the engine `whisper`.
 
-    certificate: the authority's, for clients that read it from a file. elsewhere: the name of a container that the
-    engine `meetings` is to be, and that is no part of the project; see `other_engine`.
+    certificate: the authority's, for clients that read it from a file. config: the gateway's configuration. elsewhere:
+    the name of a container that the engine `meetings` is to be, and that is no part of the project; see `other_engine`.
     """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, FASTER_IMAGE)
         self.elsewhere = f"{self.project}-elsewhere"
-        config = folder / "config.yaml"
-        config.write_text(_config(self.elsewhere))
-        self._variables |= {"CONFIG": str(config), "ENGINE_CONTAINERS": self.elsewhere}
+        self.config = folder / "config" / "config.yaml"
+        self.config.parent.mkdir()
+        self.config.write_text(_config(self.elsewhere))
+        self._variables |= {"CONFIG": str(self.config.parent), "ENGINE_CONTAINERS": self.elsewhere}
         self.certificate = self._authority.certificate
 
     # the operator
@@ -78,6 +80,12 @@ class Shipped(ComposeStack):
         until(there, f"{words} in the log of {service}")
         return found[0]
 
+    def edit(self, script: str) -> None:
+        """Changes the configuration as editors do: a new file takes the place of the old one."""
+        before = self.config.stat().st_ino
+        subprocess.run(["sed", "--in-place", script, self.config], check=True)
+        assert self.config.stat().st_ino != before
+
     # clients, beside `client`
 
     def raw(self, host: str) -> RawClient:
@@ -112,7 +120,7 @@ class Shipped(ComposeStack):
 
 
 def _config(elsewhere: str) -> str:
-    text = (ROOT / "config.yaml").read_text()
+    text = (ROOT / "config" / "config.yaml").read_text()
     for shipped, ours in _CHANGES.items():
         assert text.count(shipped) == 1
         text = text.replace(shipped, ours)

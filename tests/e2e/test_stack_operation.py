@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import re
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -79,6 +81,34 @@ def test_one_id_finds_a_request_in_all_three_logs_and_what_is_private_is_in_none
     logs = [line for service in ("nginx", "gateway", "faster-whisper") for line in shipped.logs(service)]
     assert len(logs) > 20
     assert [secret for secret in secrets if any(secret in line for line in logs)] == []
+
+
+def test_an_edited_configuration_counts_and_no_request_is_refused_for_it(shipped: Shipped, key: str) -> None:
+    """A hostname comes and goes, with an editor that puts another file in the place of the one that was mounted."""
+    second, stop = f"second.{DOMAIN}", threading.Event()
+
+    def ask_steadily() -> set[int]:
+        statuses = set()
+        with shipped.client(WHISPER, headers=bearer(key)) as client:
+            while not stop.is_set():
+                statuses.add(client.get("/v1/models?of=yours").status_code)
+        return statuses
+
+    def second_is(status: int) -> bool:
+        with shipped.client(second, headers=bearer(key)) as client:
+            return client.get("/v1/models?of=yours").status_code == status
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask_steadily)
+        try:
+            assert second_is(404)
+            shipped.edit(f's/hosts: \\["whisper\\./hosts: ["{second}", "whisper./')
+            until(lambda: second_is(200), "the new hostname")
+            shipped.edit(f's/"{second}", //')
+            until(lambda: second_is(404), "the end of the new hostname")
+        finally:
+            stop.set()
+        assert asked.result() == {200}
 
 
 def test_an_idle_engine_falls_asleep_and_its_container_is_stopped(shipped: Shipped, key: str) -> None:

@@ -34,8 +34,7 @@ class Operator:
         self.key = ""
         self.folder = folder / "whisper-gateway"
         self.folder.mkdir()
-        for name in (".env.example", "config.yaml"):
-            shutil.copy(ROOT / name, self.folder)
+        shutil.copy(ROOT / ".env.example", self.folder)
         (self.folder / "samples").symlink_to(ROOT / "samples")
         programs = folder / "bin"
         programs.mkdir()
@@ -98,14 +97,17 @@ def test_from_a_bare_server_to_the_first_transcript(operator: Operator) -> None:
     assert operator.status(auth=("anna", PASSWORD)) == 200
 
 
-def test_a_changed_configuration_is_checked_before_it_is_used(operator: Operator) -> None:
-    (operator.folder / ".env").write_text(f"DOMAIN={DOMAIN}\n")
-    (check,) = [line for line in lines("docs/deploy.md", "Making it yours") if "check" in line]
-    assert "good, 2 engines" in operator.types(check)
-    with (operator.folder / "config.yaml").open("a") as config:
-        config.write("nonsense: 1\n")  # only `check` is shown this file
-    with pytest.raises(AssertionError, match='unknown setting "nonsense"'):
-        operator.types(check)
+def test_a_changed_configuration_is_checked_and_read_at_once(operator: Operator) -> None:
+    check, reload = [line for line in lines("docs/deploy.md", "Making it yours") if "exec gateway" in line]
+    assert "good, 3 engines" in operator.types(check)
+    before = operator.stack.config.read_text()
+    try:
+        operator.stack.edit("$a nonsense: 1")
+        with pytest.raises(AssertionError, match='unknown setting "nonsense"'):
+            operator.types(check)
+    finally:
+        operator.stack.config.write_text(before)
+    assert operator.types(reload) == "reloaded: no engine has changed\n"
 
 
 def test_keys_and_passwords_come_back_from_a_backup(operator: Operator) -> None:

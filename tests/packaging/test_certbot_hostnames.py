@@ -37,8 +37,8 @@ def names(script: Path, config: Path, *domains: str, **variables: str) -> subpro
 
 def test_they_are_those_that_the_gateway_serves(script: Path) -> None:
     variables = {"DOMAIN": "example.net"}
-    found = names(script, ROOT / "config.yaml", "example.net", **variables)
-    config = load_config(ROOT / "config.yaml", variables)
+    found = names(script, ROOT / "config" / "config.yaml", "example.net", **variables)
+    config = load_config(ROOT / "config" / "config.yaml", variables)
     served = {host for engine in config.engines.values() for host in engine.hosts} | {config.gateway.portal}
     assert set(found.stdout.split()) == served
     assert found.stderr == ""
