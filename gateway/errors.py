@@ -43,16 +43,20 @@
     ├── ConfigError                  the file cannot be used; carries every problem found
     └── IllegalEvent                 500: we broke
 
-`code` is stable between versions and is an anchor in docs/errors.md, and a docstring is what that page says of it. The
-message is a sentence for the person reading it. It never holds transcripts or keys; what a runtime says of paths and
-containers is for operators only (`RuntimeTrouble.public` is what clients are told).
+`code` is stable between versions and is an anchor in docs/errors.md; what that page says of it is the first paragraph
+of the docstring. A class without a code of its own is never raised, or looks to clients like its parent. The message is
+a sentence for the person reading it. It never holds transcripts or keys; what a runtime says of paths and containers is
+for operators only (`RuntimeTrouble.public` is what clients are told).
 """
 
 from __future__ import annotations
 
 
 class GatewayError(Exception):
-    """The root. `status` is the HTTP status, `code` the stable name, `title` the same for every occurrence.
+    """The gateway made a mistake, or could not read back from its disk what it had kept of the request. Its log says
+    what, under the request's id; please report a traceback. Ask again.
+
+    The root. `status` is the HTTP status, `code` the stable name, `title` the same for every occurrence.
 
     retry_after: seconds after which asking again makes sense, or None. repeated: the same has been refused to the same
     client a moment ago, and is in the log.
@@ -70,7 +74,7 @@ class GatewayError(Exception):
 
 
 class AskedWrongly(GatewayError):
-    status, code, title = 400, "bad_request", "The request cannot be served as it is"
+    status, title = 400, "The request cannot be served as it is"
 
 
 class BadRequestFraming(AskedWrongly):
@@ -197,7 +201,7 @@ class HeadTooLarge(AskedWrongly):
 
 
 class EngineTrouble(GatewayError):
-    status, code, title = 503, "engine_trouble", "The engine could not answer"
+    status, title = 503, "The engine could not answer"
 
 
 class QueueFull(EngineTrouble):
@@ -289,8 +293,11 @@ class SpoolFull(GatewayError):
 
 
 class RuntimeTrouble(GatewayError):
-    """`message` is for operators: it may name paths, programs and containers. `public` is a clause that may be told to
-    anybody.
+    """The detail says what, the log more. Mostly the rights are missing to read a log or to end a process: compare the
+    gateway's user with that of the process.
+
+    To those who asked for an engine the supervisor says `engine_start_failed` instead. `message` is a clause about the
+    engine, for operators: it may name paths, programs and containers. `public` is one that may be told to anybody.
     """
 
     status, code, title = 503, "runtime_trouble", "The engine's runtime could not do it"
@@ -303,11 +310,19 @@ class RuntimeTrouble(GatewayError):
 
 
 class EngineMissing(RuntimeTrouble):
-    status, code, title = 503, "engine_missing", "What should be started does not exist"
+    """The engine's container, whose log was asked for, does not exist, or is hidden by the docker-proxy. The detail
+    names the command that makes it.
+    """
+
+    status, code, title = 503, "engine_missing", "What the engine is run by does not exist"
     public = "does not exist yet"
 
 
 class RuntimeUnavailable(RuntimeTrouble):
+    """Docker, or the docker-proxy before it, was asked for an engine's log and does not answer. See whether it runs;
+    ask again when `Retry-After` says.
+    """
+
     status, code, title = 503, "runtime_unavailable", "The engine's runtime does not answer"
     public = "cannot be reached at the moment"
 
@@ -317,7 +332,9 @@ class Unanswered(RuntimeUnavailable):
 
 
 class StartRefused(RuntimeTrouble):
-    status, code, title = 503, "start_refused", "The engine's runtime refused to start it"
+    """Docker, or the docker-proxy before it, was asked for an engine's log and said no. The detail has its words."""
+
+    status, code, title = 503, "start_refused", "The engine's runtime refused"
     public = "was refused by its runtime"
 
 
@@ -330,17 +347,23 @@ class EndedAtOnce(StartRefused):
 
 
 class NotAwake(GatewayError):
-    """The engine is not ready, and this request shall not wake it: whoever asked answers by itself."""
+    """The engine is not ready, and this request shall not wake it. Never an answer: the gateway gives its own."""
 
     status, code, title = 503, "not_awake", "The engine is not awake"
 
 
 class IllegalEvent(GatewayError):
+    """A mistake of the gateway's. Please report it, with what its log says."""
+
     status, code, title = 500, "illegal_event", "The lifecycle does not allow this"
 
 
 class ConfigError(GatewayError):
-    """The configuration cannot be used. `problems` holds one printable line each: place, path and what to do."""
+    """Its problems are listed by `whisper-gateway check`. Never an answer: a start ends with it, and a reload is
+    refused with `reload_refused`.
+
+    problems: one printable line each, with place, path and what to do.
+    """
 
     code, title = "bad_config", "The configuration cannot be used"
 

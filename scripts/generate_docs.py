@@ -10,7 +10,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 from gateway.config.json_schema import json_schema  # noqa: E402 - from this folder, installed or not
 from gateway.config.problems import dotted  # noqa: E402
 from gateway.config.reference import Setting, sections, settings  # noqa: E402
-from gateway.errors import AskedWrongly, EngineTrouble, GatewayError, GatewayExhausted, SpoolFull  # noqa: E402
+from gateway.errors import GatewayError  # noqa: E402
 from gateway.lifecycle.phases import NEXT, Phase  # noqa: E402
 from gateway.metrics import instruments  # noqa: E402
 
@@ -49,21 +49,22 @@ def _table(rows: list[Setting]) -> str:
 
 def errors_page(present: str) -> str:
     parts = [
-        f"### `{error.code}`\n\n{error.status} · {error.title}. {' '.join((error.__doc__ or '').split())}"
-        for error in answers_to_clients()
+        f"### `{error.code}`\n\n{error.status} · {error.title}. {_first_paragraph(error.__doc__ or '')}"
+        for error in sorted(_with_code(GatewayError), key=lambda error: (error.status, error.code))
     ]
     return between_markers(present, "errors", "\n\n".join(parts))
 
 
-def answers_to_clients() -> list[type[GatewayError]]:
-    """The errors that somebody may get as an answer, by status."""
-    found: list[type[GatewayError]] = [
-        GatewayExhausted,
-        SpoolFull,
-        *AskedWrongly.__subclasses__(),
-        *EngineTrouble.__subclasses__(),
-    ]
-    return sorted(found, key=lambda error: (error.status, error.code))
+def _with_code(error: type[GatewayError]) -> Iterator[type[GatewayError]]:
+    """It, if it has a code of its own, and all under it that have."""
+    if "code" in vars(error):
+        yield error
+    for kind in error.__subclasses__():
+        yield from _with_code(kind)
+
+
+def _first_paragraph(text: str) -> str:
+    return " ".join(text.split("\n\n", maxsplit=1)[0].split())
 
 
 def lifecycle_page(present: str) -> str:

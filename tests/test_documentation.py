@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import pkgutil
 import re
 import subprocess
 import sys
@@ -11,12 +13,13 @@ from types import ModuleType
 
 import pytest
 
+import gateway
 from gateway.config import Config, load_config
 from gateway.config.document import read_document
 from gateway.config.durations import parse_duration
 from gateway.config.problems import dotted
 from gateway.config.reference import settings
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, GatewayError, RuntimeUnavailable, SpoolFull
 from tests.fixtures.patience import PATIENCE
 from tests.fixtures.written_commands import PAGES
 
@@ -189,6 +192,24 @@ def test_every_code_of_nginx_is_documented() -> None:
     for code in codes.values():
         assert f"### `{code}`" in hand_written or f"](#{code})" in hand_written, code
         assert code in headings(ERRORS), code
+
+
+def errors_with_a_code() -> set[type[Exception]]:
+    """Every exception of the gateway, in whatever module it is, that has a code of its own."""
+    names = [found.name for found in pkgutil.walk_packages(gateway.__path__, "gateway.")]
+    modules = [importlib.import_module(name) for name in names if not name.endswith("__main__")]
+    assert len(modules) > 100
+    found = {one for module in modules for one in vars(module).values() if isinstance(one, type)}
+    return {one for one in found if issubclass(one, Exception) and "code" in vars(one)}
+
+
+def test_every_code_of_the_gateway_is_documented() -> None:
+    errors = errors_with_a_code()
+    assert {SpoolFull, RuntimeUnavailable, GatewayError} <= errors
+    generated = ERRORS.read_text().split("<!-- end of generated: errors -->")[0]
+    for error in errors:
+        assert f"### `{error.code}`\n\n{error.status} · {error.title}. " in generated, error  # type: ignore[attr-defined]
+        assert error.__doc__, f"{error.__name__} says nothing of its cause and cure"
 
 
 def test_trouble_is_told_with_a_cure_for_each_code() -> None:

@@ -16,7 +16,16 @@ from starlette.routing import Route
 from gateway.callers import Caller
 from gateway.control.guard import Guard
 from gateway.control.view import engine_view, queue_view
-from gateway.errors import BadParameter, Forbidden, GatewayError, HostNotAllowed, MethodNotAllowed, UnknownPath
+from gateway.errors import (
+    BadParameter,
+    Forbidden,
+    GatewayError,
+    HostNotAllowed,
+    MethodNotAllowed,
+    RuntimeTrouble,
+    RuntimeUnavailable,
+    UnknownPath,
+)
 from gateway.lifecycle.events import SleepAsked, WakeAsked
 from gateway.lifecycle.phases import Phase
 from gateway.refusals import refusal
@@ -25,6 +34,8 @@ from gateway.supervision.supervisor import Supervisor
 
 Reload = Callable[[], Awaitable[Changes]]
 MOST_LOG_LINES = 10_000
+RUNTIME_RETRY = 5
+"""Seconds until a runtime that does not answer may be asked for a log again."""
 METRICS_TYPE = "text/plain; version=0.0.4"
 """Prometheus' text format; the charset is added."""
 
@@ -122,9 +133,15 @@ class _Control:
         return JSONResponse(engine_view(chosen), 200 if chosen.phase is Phase.ASLEEP else 202)
 
     async def logs(self, request: Request) -> Response:
-        """The engine's last log lines as text; ?tail= says how many (100)."""
+        """The engine's last log lines as text; ?tail= says how many (100). Raises RuntimeTrouble."""
         chosen = self._steered(request)
-        lines = await chosen.runtime.logs(_tail(request))
+        try:
+            lines = await chosen.runtime.logs(_tail(request))
+        except RuntimeTrouble as trouble:
+            trouble.message = f"The log of {chosen.name} cannot be read: the engine {trouble.message}."
+            if isinstance(trouble, RuntimeUnavailable):
+                trouble.retry_after = RUNTIME_RETRY
+            raise
         return PlainTextResponse("".join(line + "\n" for line in lines))
 
     async def reload(self, request: Request) -> Response:

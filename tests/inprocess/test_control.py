@@ -218,7 +218,10 @@ def test_logs_are_text_and_tail_limits_them(control: httpx.Client, own: Gateway)
 
 def test_logs_of_a_runtime_that_does_not_answer_are_503(control: httpx.Client, own: Gateway) -> None:
     own.runtimes["whisper"].available = False
-    assert problem(control.get("/api/engines/whisper/logs")) == (503, "runtime_unavailable")
+    answer = control.get("/api/engines/whisper/logs")
+    assert problem(answer) == (503, "runtime_unavailable")
+    assert answer.headers["retry-after"] == "5"
+    assert answer.json()["detail"].startswith("The log of whisper cannot be read: the engine ")
     own.runtimes["whisper"].available = True
 
 
