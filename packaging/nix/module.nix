@@ -16,16 +16,32 @@ let
   given = {
     gateway = {
       state_dir = stateDir;
+      listen = "${if lib.hasInfix ":" cfg.listen then "[${cfg.listen}]" else cfg.listen}:${toString cfg.port}";
     }
     // lib.optionalAttrs cfg.nginx.enable { trusted_proxies = [ "127.0.0.1/32" ]; };
   };
   settings = lib.recursiveUpdate given cfg.settings;
   configFile = yaml.generate "whisper-gateway.yaml" settings;
+  # Always the same one, so that a running gateway finds in it what has changed.
+  configPath = "/etc/whisper-gateway/config.yaml";
+  # What a running gateway does not change, and refuses to reload: FIXED in gateway/reloading.py.
+  fixed = builtins.toJSON [
+    (map (name: settings.gateway.${name} or null) [
+      "listen"
+      "admin"
+      "state_dir"
+      "head_limit"
+      "head_timeout"
+    ])
+    (settings.gateway.spool.dir or null)
+    (settings.gateway.log.format or null)
+    (settings.gateway.log.level or null)
+  ];
 
   hasProcesses = lib.any (engine: engine ? process) (lib.attrValues (settings.engines or { }));
   hasContainers = lib.any (engine: engine ? docker) (lib.attrValues (settings.engines or { }));
 
-  listen = settings.gateway.listen or "127.0.0.1:8890";
+  listen = settings.gateway.listen;
   hosts =
     lib.optional (settings.gateway ? portal) settings.gateway.portal
     ++ lib.concatMap (engine: engine.hosts) (lib.attrValues (settings.engines or { }));
@@ -81,6 +97,28 @@ in
       '';
     };
 
+    listen = lib.mkOption {
+      type = lib.types.str;
+      default = "127.0.0.1";
+      example = "0.0.0.0";
+      description = "The address that the gateway listens on. Anything but loopback needs keys or a trusted proxy.";
+    };
+
+    port = lib.mkOption {
+      type = lib.types.port;
+      default = 8890;
+      description = "The port that it listens on.";
+    };
+
+    environment = lib.mkOption {
+      type = lib.types.attrsOf lib.types.str;
+      default = { };
+      example = {
+        DOCKER_HOST = "unix:///run/podman/podman.sock";
+      };
+      description = "Variables for the gateway, which every user can read.";
+    };
+
     environmentFile = lib.mkOption {
       type = lib.types.nullOr lib.types.path;
       default = null;
@@ -103,7 +141,7 @@ in
     openFirewall = lib.mkOption {
       type = lib.types.bool;
       default = false;
-      description = "Open ports 80 and 443 if nginx is enabled, else the port of `settings.gateway.listen`.";
+      description = "Open ports 80 and 443 if nginx is enabled, else the gateway's port.";
     };
 
     nginx = {
@@ -178,7 +216,7 @@ in
         # So that `whisper-gateway status` and `whisper-gateway keys` work for whoever is root.
         environment.systemPackages = [ cfg.package ];
         environment.etc."whisper-gateway/config.yaml".source = configFile;
-        environment.variables.WHISPER_GATEWAY_CONFIG = "/etc/whisper-gateway/config.yaml";
+        environment.variables.WHISPER_GATEWAY_CONFIG = configPath;
 
         users.users = lib.mkIf (cfg.user == "whisper-gateway") {
           whisper-gateway = {
@@ -201,7 +239,7 @@ in
 
         systemd.services.whisper-gateway = {
           description = "One door for self-hosted speech-to-text";
-          documentation = [ "file:///etc/whisper-gateway/config.yaml" ];
+          documentation = [ "file://${configPath}" ];
           wants = [ "network-online.target" ];
           after = [
             "network-online.target"
@@ -209,15 +247,21 @@ in
             "docker.socket"
           ];
           wantedBy = [ "multi-user.target" ];
-          restartTriggers = [ configFile ];
+          # Other settings count without a restart, and no request is refused for them.
+          reloadTriggers = [ configFile ];
+          restartTriggers = [ fixed ];
           startLimitIntervalSec = 300;
           startLimitBurst = 20;
-          environment.PYTHONDONTWRITEBYTECODE = "1";
+          environment = {
+            PYTHONDONTWRITEBYTECODE = "1";
+          }
+          // cfg.environment;
 
           # As in packaging/whisper-gateway.service, which says why.
           serviceConfig = {
             Type = "exec";
-            ExecStart = "${cfg.package}/bin/whisper-gateway serve --config ${configFile}";
+            ExecStart = "${cfg.package}/bin/whisper-gateway serve --config ${configPath}";
+            ExecReload = "${pkgs.coreutils}/bin/kill -HUP $MAINPID";
             Restart = "on-failure";
             RestartSec = "1s";
             RestartPreventExitStatus = 2;
@@ -228,6 +272,8 @@ in
             Group = cfg.group;
             StateDirectory = "whisper-gateway";
             StateDirectoryMode = "0750";
+            RuntimeDirectory = "whisper-gateway";
+            RuntimeDirectoryMode = "0700";
             UMask = "0077";
             NoNewPrivileges = true;
             CapabilityBoundingSet = "";

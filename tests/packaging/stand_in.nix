@@ -16,6 +16,7 @@ rec {
     optionalString = condition: value: if condition then value else "";
     splitString = mark: text: builtins.filter builtins.isString (builtins.split mark text);
     toInt = builtins.fromJSON;
+    hasInfix = part: text: builtins.length (builtins.split part text) > 1;
     isSet = value: builtins.isAttrs value && !(value ? outPath);
     recursiveUpdate =
       one: two:
@@ -43,9 +44,11 @@ rec {
       path = "path";
       str = "str";
       bool = "bool";
+      port = "port";
       submodule = _: "submodule";
       nullOr = _: "nullOr";
       listOf = _: "listOf";
+      attrsOf = _: "attrsOf";
     };
   };
 
@@ -57,6 +60,7 @@ rec {
     runCommand = name: environment: script: { outPath = builtins.toJSON { inherit name environment script; }; };
     writeShellApplication = application: { outPath = builtins.toJSON application; };
     openssl = "openssl";
+    coreutils = "/nix/store/coreutils";
     callPackage = _: _: { outPath = "/nix/store/whisper-gateway"; };
   };
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from gateway.config import load_config
+from gateway.reloading import FIXED
 from tests.fixtures.patience import LONG_PATIENCE
 from tests.packaging.programs import program
 from tests.packaging.test_service import DROP_IN, UNIT, settings
@@ -25,6 +26,9 @@ DEPENDENCIES = [re.split(r"[^\w-]", dependency)[0] for dependency in PROJECT["de
 
 ENGINE = '{ hosts = [ "whisper.example.org" ]; docker.container = "faster-whisper"; port = 8000; }'
 COMMAND = '{ hosts = [ "local.example.org" ]; process.command = [ "engine" ]; port = 8801; }'
+CHANGED = (
+    'settings.defaults.idle_after = "5m"; settings.gateway.log.requests = "all"; settings.gateway.spool.total = "1g";'
+)
 NGINX = 'nginx = { enable = true; domains = [ "example.org" "example.net" ]; };'
 
 Evaluate = Callable[[str], Any]
@@ -95,12 +99,44 @@ def test_what_the_settings_say_wins_over_what_the_module_gives(system: Evaluate,
 def test_its_sandbox_is_the_systemd_unit_s(system: Evaluate) -> None:
     ours = settings(UNIT)
     of_their_own = {"ExecStart", "Environment", "EnvironmentFile", "DynamicUser"}
-    of_their_own.add("ExecReload")  # a changed configuration is another file in the store, and a restart
     found = service(system(f"settings.engines.whisper = {ENGINE};"))
     theirs = {name: as_systemd(value) for name, value in found.items()}
     assert theirs.pop("User") == theirs.pop("Group") == ["whisper-gateway"]
     theirs.pop("ExecStart")
+    assert theirs.pop("ExecReload") == [ours.pop("ExecReload")[0].replace("/bin", "/nix/store/coreutils/bin")]
     assert theirs == {name: value for name, value in ours.items() if name not in of_their_own}
+
+
+def test_changed_settings_are_reloaded_from_where_the_service_reads_them(system: Evaluate) -> None:
+    before, after = (system(f"settings.engines.whisper = {ENGINE}; {given}") for given in ("", CHANGED))
+    assert before["environment"]["etc"] != after["environment"]["etc"]
+    before, after = (one["systemd"]["services"]["whisper-gateway"] for one in (before, after))
+    assert before.pop("reloadTriggers") != after.pop("reloadTriggers")
+    assert before == after, "anything else would be a restart"
+    assert before["serviceConfig"]["ExecStart"].endswith(" serve --config /etc/whisper-gateway/config.yaml")
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_what_cannot_be_reloaded_is_a_restart(system: Evaluate, name: str) -> None:
+    both = (system(f"settings.engines.whisper = {ENGINE}; {given}") for given in ("", f'settings.{name} = "new";'))
+    before, after = (one["systemd"]["services"]["whisper-gateway"]["restartTriggers"] for one in both)
+    assert before != after
+
+
+@pytest.mark.parametrize(
+    ("given", "listens"),
+    [("", "127.0.0.1:8890"), ('listen = "0.0.0.0"; port = 9000;', "0.0.0.0:9000"), ('listen = "::1";', "[::1]:8890")],
+)
+def test_it_listens_where_it_is_told(system: Evaluate, tmp_path: Path, given: str, listens: str) -> None:
+    config = load_config(written(system(f"settings.engines.whisper = {ENGINE}; {given}"), tmp_path))
+    assert str(config.gateway.listen) == listens
+
+
+def test_it_is_given_variables(system: Evaluate) -> None:
+    made = system(f'settings.engines.local = {COMMAND}; environment.DOCKER_HOST = "unix:///run/podman/podman.sock";')
+    given = made["systemd"]["services"]["whisper-gateway"]["environment"]
+    assert given["DOCKER_HOST"] == "unix:///run/podman/podman.sock"
+    assert given["HOME"] == "/var/cache/whisper-gateway"
 
 
 def test_for_commands_it_is_as_loose_as_the_drop_in(system: Evaluate) -> None:
@@ -135,6 +171,7 @@ def test_its_nginx_is_rendered_from_the_shipped_templates(system: Evaluate) -> N
         ("", None),
         ("openFirewall = true;", [8890]),
         ('openFirewall = true; settings.gateway.listen = "0.0.0.0:9000";', [9000]),
+        ('openFirewall = true; listen = "::"; port = 9001;', [9001]),
         (f"openFirewall = true; {NGINX}", [80, 443]),
     ],
 )
