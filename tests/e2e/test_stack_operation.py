@@ -11,12 +11,15 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.compose_stack import DOMAIN, LOGIN, WHISPER, WHISPERX
+from tests.e2e.conftest import ROOT
 from tests.e2e.shipped import Shipped, until
+from tests.fixtures.patience import LONG_PATIENCE
 from tests.fixtures.speech import GOODBYE, recording, said, words
 
 pytestmark = [pytest.mark.docker, pytest.mark.model]
 
 PORTAL = f"portal.{DOMAIN}"
+BODY = 4 << 20
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +194,41 @@ def test_what_people_say_and_hear_is_on_no_disk_afterwards(shipped: Shipped, key
     for service, place in (("faster-whisper", "/cache /tmp"), ("gateway", "/tmp"), ("nginx", "/tmp/nginx/temporary")):
         find = ("sh", "-c", f"cd /; find {place} -type f -size +100k")
         until(lambda found=find, of=service: shipped.run(of, *found, user="root") == "", f"empty places of {service}")
+
+
+def test_bodies_wait_in_memory_where_the_page_on_security_says_how(shipped: Shipped) -> None:
+    """What is held for an engine that sleeps is in /tmp, which is memory, and is gone with the request."""
+    (lines,) = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "SECURITY.md").read_text(), flags=re.MULTILINE | re.DOTALL)
+    before, answered = shipped.config.read_text(), threading.Event()
+    assert lines.startswith("gateway:\n")
+    assert before.count("\ngateway:\n") == 1
+
+    def body() -> Iterator[bytes]:
+        yield bytes(BODY)
+        answered.wait(LONG_PATIENCE)
+        yield b"the end"
+
+    try:
+        shipped.config.write_text(before.replace("\ngateway:\n", f"\n{lines}"))
+        shipped("restart", "gateway")
+        shipped.until_healthy("gateway")
+        with shipped.client(WHISPERX, auth=LOGIN) as client, concurrent.futures.ThreadPoolExecutor(1) as pool:
+            posted = pool.submit(client.post, "/sum", content=body())
+            try:
+                until(lambda: kept_in_memory(shipped) >= BODY, "the body in /tmp")
+            finally:
+                answered.set()
+            assert posted.result().json()["bytes"] == BODY + len("the end")
+        until(lambda: kept_in_memory(shipped) == 0, "the end of the file")
+    finally:
+        shipped.config.write_text(before)
+        shipped("restart", "gateway")
+        shipped.until_healthy("gateway")
+
+
+def kept_in_memory(shipped: Shipped) -> int:
+    """Bytes that the gateway's /tmp has in use, in files with and without a name."""
+    return int(shipped.run("gateway", "df", "--block-size=1", "--output=used", "/tmp").split()[-1])
 
 
 def begun(shipped: Shipped, service: str) -> str:
