@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 import watchfiles
@@ -20,11 +21,18 @@ LOOK_SECONDS = 2.0
 CALM_MS, LONGEST_MS = 200, 2000
 """A change is told when all is quiet for so long, or else after so long: half a file is no file."""
 
-Look = tuple[int, int, int, int] | None
-"""What tells one state of a file from another; None if there is no such file, or it cannot be looked at."""
+
+class Look(NamedTuple):
+    """What tells one state of a file from another. named: False if it is mounted, and was replaced where it is from."""
+
+    device: int
+    inode: int
+    size: int
+    changed: int
+    named: bool
 
 
-async def changes(path: Path, look_seconds: float = LOOK_SECONDS, *, since: Look = None) -> AsyncIterator[None]:
+async def changes(path: Path, look_seconds: float = LOOK_SECONDS, *, since: Look | None = None) -> AsyncIterator[None]:
     """Yields after each change of the file, for ever. That it goes away is none, nor that it comes back as it was.
 
     since: how it looked when it was read; if that is not known, what there is now is none either.
@@ -40,12 +48,17 @@ async def changes(path: Path, look_seconds: float = LOOK_SECONDS, *, since: Look
             complained = True
             await asyncio.sleep(look_seconds)
             now = await look(path)
-        if now is not None and now != seen:
-            seen = now
+        if now is None or now == seen:
+            continue
+        seen = now
+        if not now.named:
+            hint = "its container goes on seeing the old file: let it see the folder, and restart it"
+            structlog.get_logger().warning("config.replaced_outside", path=str(path), hint=hint)
+        else:
             yield
 
 
-async def _another_look(path: Path, seen: Look, look_seconds: float) -> Look:
+async def _another_look(path: Path, seen: Look | None, look_seconds: float) -> Look | None:
     """Returns when the file does not look as it did. A watch is for one file, and not for what is put in its place."""
     if (now := await look(path)) not in (seen, None):
         return now
@@ -65,14 +78,14 @@ async def _another_look(path: Path, seen: Look, look_seconds: float) -> Look:
     raise AssertionError("a watch does not end by itself")
 
 
-async def look(path: Path) -> Look:
-    """How it looks now. In a thread: the disk may be a slow one."""
+async def look(path: Path) -> Look | None:
+    """How it looks now; None if it is not there, or cannot be looked at. In a thread: the disk may be a slow one."""
     return await asyncio.to_thread(_look_now, path)
 
 
-def _look_now(path: Path) -> Look:
+def _look_now(path: Path) -> Look | None:
     try:
         facts = path.stat()
     except OSError:
         return None
-    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
+    return Look(facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_nlink > 0)

@@ -136,6 +136,24 @@ async def test_without_events_a_change_is_seen_by_looking_and_the_log_says_so_on
     assert "limit" in lines[0]["reason"]
 
 
+async def test_a_mounted_file_that_somebody_has_replaced_outside_is_told_in_the_log(tmp_path: Path) -> None:
+    """Whoever goes on seeing the old one, as a container does, sees no change but that its name is gone."""
+    (tmp_path / "config.yaml").write_text("old")
+    with (tmp_path / "config.yaml").open() as mounted, capture_logs() as lines:
+        watched = Watched(Path(f"/proc/self/fd/{mounted.fileno()}"))
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(watched.follow(0.01))
+            await watched.hears(counter((tmp_path / "config.yaml").write_text))
+            told = watched.told
+            replace(tmp_path / "config.yaml", "new")
+            async with asyncio.timeout(PATIENCE):
+                while "config.replaced_outside" not in (line["event"] for line in lines):  # noqa: ASYNC110 - a log
+                    await asyncio.sleep(0.01)
+            task.cancel()
+    assert watched.told == told, "there is nothing to read anew"
+    assert [line["event"] for line in lines].count("config.replaced_outside") == 1
+
+
 async def test_whoever_stops_watching_is_not_kept_waiting(watched: Watched) -> None:
     """The watch's thread is told; it does not have to wait for its next look, in many seconds."""
     await watched.hears(counter(watched.path.write_text))
