@@ -175,12 +175,14 @@ class Endpoint:
         engine, scope = errand.engine, call.scope
         visit = self._visit(record)._replace(quiet=True)
         send = call.send
-        call = dataclasses.replace(call, send=remembering(send, engine, scope, self._last))
+        caller = record.caller
+        user = caller.name or "" if caller is not None and caller.kind == "user" else ""
+        call = dataclasses.replace(call, send=remembering(send, engine, scope, self._last, user))
         delivery = Delivery(call, engine, record, visit=visit, announce=self._announce)
         try:
             return await delivery.run(self.pool)
         except NotAwake:
-            told = told_for(engine, scope, self._last)
+            told = told_for(engine, scope, self._last, user)
         if told is None:
             return await delivery.run_aloud(self.pool)  # not anew: the engine may have died under it
         headers = [*told.headers, (b"x-request-id", record.identity)]

@@ -26,6 +26,8 @@ PAGES = frozenset({"/docs", "/openapi.json", "/v1/models"})
 """Asked for because of what they say, also where an engine's `ready.path` is one of them."""
 MOST_REMEMBERED = 1024 * 1024
 """Bytes of an answer that is remembered."""
+MOST_ANSWERS = 64
+"""Of one engine. The oldest are forgotten first."""
 _PHASE = b"x-engine-phase"
 _OF_NOBODY = frozenset(
     {
@@ -55,18 +57,38 @@ class Told:
     body: bytes
 
 
-class LastAnswers:
-    """The last good answer of each engine to each of its quiet paths. In memory only; gone when its entry changes."""
+class Answers:
+    """An engine's last good answers.
+
+    What it told a user by name is for that user only; what it told nobody in particular ("") is for everybody.
+    """
 
     def __init__(self) -> None:
-        self._of: WeakKeyDictionary[Supervisor, tuple[EngineSpec, dict[str, Told]]] = WeakKeyDictionary()
+        self._told: dict[tuple[str, str], Told] = {}
 
-    def of(self, engine: Supervisor) -> dict[str, Told]:
-        """By path, for the engine as it is set up now: it may ask now who comes."""
-        spec, answers = self._of.get(engine, (None, {}))
-        if spec is not engine.spec:
-            self._of[engine] = engine.spec, answers = engine.spec, {}
-        return answers
+    def keep(self, user: str, path: str, told: Told) -> None:
+        told = next((one for one in self._told.values() if one == told), told)  # most tell all users the same
+        self._told.pop((user, path), None)
+        self._told[user, path] = told
+        if len(self._told) > MOST_ANSWERS:
+            del self._told[next(iter(self._told))]
+
+    def find(self, user: str, path: str) -> Told | None:
+        return self._told.get((user, path)) or self._told.get(("", path))
+
+
+class LastAnswers:
+    """The last good answers of each engine to its quiet paths. In memory only; gone when its entry changes."""
+
+    def __init__(self) -> None:
+        self._of: WeakKeyDictionary[Supervisor, tuple[EngineSpec, Answers]] = WeakKeyDictionary()
+
+    def of(self, engine: Supervisor) -> Answers:
+        """Of the engine as it is set up now: it may ask now who comes."""
+        found = self._of.get(engine)
+        if found is None or found[0] is not engine.spec:
+            self._of[engine] = found = engine.spec, Answers()
+        return found[1]
 
 
 def is_quiet(scope: Message, spec: EngineSpec) -> bool:
@@ -79,8 +101,11 @@ def is_quiet(scope: Message, spec: EngineSpec) -> bool:
     )
 
 
-def told_for(engine: Supervisor, scope: Message, last: LastAnswers) -> Told | None:
-    """What the gateway answers while the engine is not ready; None if that is the engine's to say."""
+def told_for(engine: Supervisor, scope: Message, last: LastAnswers, user: str) -> Told | None:
+    """What the gateway answers while the engine is not ready; None if that is the engine's to say.
+
+    user: who asks, "" if it is nobody whom the engine is told.
+    """
     path, phase = scope["raw_path"].decode("latin-1"), engine.phase
     if _is_about_health(path, engine.spec):
         headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
@@ -90,7 +115,7 @@ def told_for(engine: Supervisor, scope: Message, last: LastAnswers) -> Told | No
         told = Told(503 if phase is FAILED else 200, headers, body)
     elif path == METRICS:
         told = Told(200, [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")], b"")
-    elif scope["query_string"] or (found := last.of(engine).get(path)) is None:
+    elif scope["query_string"] or (found := last.of(engine).find(user, path)) is None:
         return None
     else:
         told = found
@@ -102,24 +127,27 @@ def _is_about_health(path: str, spec: EngineSpec) -> bool:
     return path in HEALTH or (path == spec.ready.path and path not in PAGES)
 
 
-def remembering(send: Send, engine: Supervisor, scope: Message, last: LastAnswers) -> Send:
-    """A `send` that remembers the answer if it is good, small, and the same for everybody."""
+def remembering(send: Send, engine: Supervisor, scope: Message, last: LastAnswers, user: str) -> Send:
+    """A `send` that remembers the answer if it is good, small, and for everybody, or for this user at least."""
     path = scope["raw_path"].decode("latin-1")
     spec = engine.spec
     if scope["method"] != "GET" or scope["query_string"] or path == METRICS or _is_about_health(path, spec):
         return send
-    if spec.forward_authorization or _may_say_who_asks(scope["headers"]):
+    if spec.forward_authorization or _may_say_who_asks(scope["headers"], user):
         return send
     answers = last.of(engine)  # not those of what it is when the answer is here
 
     def keep(headers: Headers, body: bytes) -> None:
-        answers[path] = Told(200, [pair for pair in headers if pair[0] not in _OF_ONE_ANSWER], body)
+        kept = [pair for pair in headers if pair[0] not in _OF_ONE_ANSWER]
+        answers.keep(user, path, Told(200, kept, body))
 
     return _Remembering(send, keep)
 
 
-def _may_say_who_asks(headers: Headers) -> bool:
-    return any(name not in _OF_NOBODY and not name.startswith(_FAMILIES_OF_NOBODY) for name, _ in headers)
+def _may_say_who_asks(headers: Headers, user: str) -> bool:
+    """To the engine; but for the name of a user whom a trusted proxy has asked for the password."""
+    harmless = _OF_NOBODY | {b"x-remote-user"} if user else _OF_NOBODY
+    return any(name not in harmless and not name.startswith(_FAMILIES_OF_NOBODY) for name, _ in headers)
 
 
 class _Remembering:

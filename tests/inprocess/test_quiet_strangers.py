@@ -9,6 +9,7 @@ import pytest
 from gateway.lifecycle.events import SleepAsked
 from gateway.lifecycle.phases import Phase
 from gateway.proxy.headers import FROM_PROXIES
+from gateway.proxy.quiet import MOST_ANSWERS, Answers, Told
 from tests.fixtures.scripted_engine import Visit
 from tests.inprocess.mortals import answer
 from tests.inprocess.staging import staged
@@ -56,6 +57,38 @@ def test_by_the_proxy_that_asked_for_the_password() -> None:
     said, remembered = told_to_another({"X-Remote-User": "anna"}, {"X-Remote-User": "bob"}, trusted_proxies=[HERE])
     assert b"x-remote-user: bob" in said
     assert not remembered
+
+
+def test_a_user_is_told_what_the_engine_told_the_same_user() -> None:
+    anna = {"X-Remote-User": "anna"}
+    said, remembered = told_to_another(anna, anna, trusted_proxies=[HERE])
+    assert b"x-remote-user: anna" in said
+    assert remembered
+
+
+def test_a_user_is_told_what_the_engine_told_nobody_in_particular() -> None:
+    said, remembered = told_to_another({}, {"X-Remote-User": "bob"}, access="everybody", trusted_proxies=[HERE])
+    assert b"bob" not in said
+    assert remembered
+
+
+@pytest.mark.parametrize("access", ["auto", "everybody"])
+def test_nobody_becomes_a_user_by_saying_so(access: str) -> None:
+    said, remembered = told_to_another({}, {"X-Remote-User": "anna"}, access=access)
+    assert b"anna" not in said
+    assert remembered, "what was told to nobody in particular"
+    _, remembered = told_to_another({"X-Remote-User": "anna"}, {"X-Remote-User": "anna"}, access=access)
+    assert not remembered
+
+
+def test_of_many_users_the_last_are_remembered() -> None:
+    answers = Answers()
+    for number in range(MOST_ANSWERS + 1):
+        answers.keep(f"user-{number}", "/docs", Told(200, [], b"hello"))
+    assert answers.find("user-0", "/docs") is None
+    first, last = answers.find("user-1", "/docs"), answers.find(f"user-{MOST_ANSWERS}", "/docs")
+    assert first is last, "kept once"
+    assert last == Told(200, [], b"hello")
 
 
 @pytest.mark.parametrize("name", SENT_ALONG)
