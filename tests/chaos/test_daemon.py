@@ -197,8 +197,8 @@ async def go_through(trouble: Trouble, daemon: PrivateDocker, gateway: GatewayPr
     load.answered = trouble.answered
     async with load.running():
         await asyncio.sleep(load.source.uniform(0.5, 1))
-        # Docker (20.10) loses a container whose start is under way when it is stopped, whoever has asked for it: until
-        # it is restarted once more, a start is refused with "task ...: already exists".
+        # Docker (20.10) may lose a container whose start is under way when it is stopped, whoever has asked for it: see
+        # test_daemon_starts.py.
         load.lull = True
         await asyncio.to_thread(gateway.until, "sleepy", phase="asleep")
         await asyncio.to_thread(trouble.begin, daemon)
