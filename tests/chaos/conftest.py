@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -20,7 +20,7 @@ __all__ = ["make_engine"]
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
-) -> Iterator[None]:  # the verdict of a trial is its test's
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:  # the verdict of a trial is its test's
     outcome = yield
     trial = item.stash.get(TRIAL, None)
     if trial is not None and call.when == "call":

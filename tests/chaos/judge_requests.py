@@ -27,7 +27,8 @@ def by_h11(data: bytes) -> tuple[list[Seen], bool]:
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
     connection.receive_data(data)
     found: list[Seen] = []
-    method, target, parts = b"", b"", []
+    method, target = b"", b""
+    parts: list[bytes] = []
     while True:
         try:
             match connection.next_event():
@@ -48,13 +49,13 @@ def by_h11(data: bytes) -> tuple[list[Seen], bool]:
 
 def _go_on(connection: h11.Connection) -> bool:
     """Answers, so that the next request may come."""
-    if connection.our_state is not h11.SEND_RESPONSE:
+    if connection.states[h11.SERVER] is not h11.SEND_RESPONSE:
         return False
     connection.send(h11.Response(status_code=200, headers=[(b"Content-Length", b"0")]))
-    if connection.our_state is h11.SWITCHED_PROTOCOL:  # CONNECT
+    if connection.states[h11.SERVER] is h11.SWITCHED_PROTOCOL:  # CONNECT
         return False
     connection.send(h11.EndOfMessage())
-    if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
+    if connection.states != {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}:
         return False
     connection.start_next_cycle()
     return True

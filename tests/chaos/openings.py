@@ -7,7 +7,7 @@ import hashlib
 import json
 import threading
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import httptools
 import uvloop
@@ -25,7 +25,7 @@ class Opening:
         self.run = 0
         self.connections: set[asyncio.Transport] = set()
         self.port = free_port()
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.AbstractServer | None = None
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="opening")
 
@@ -71,7 +71,7 @@ class _Visit(asyncio.Protocol):
         self._digest = hashlib.sha256()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport: Any = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
         self._opening.connections.add(self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -97,8 +97,8 @@ def test_the_disk_for_bodies_is_full(trial: Trial, source: random.Random, disk: 
             await asyncio.sleep(PATIENCE / 2)  # those that were refused make room for others
             scene.opening.open()
         for task, body in zip(waiting, bodies + small, strict=True):
-            told = task.result()
-            (kept if told.has_summed(body) else refused).append(told)
+            answered = task.result()
+            (kept if answered.has_summed(body) else refused).append(answered)
 
     def work() -> None:
         with scene(disk, short_of) as here:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -64,7 +65,7 @@ async def supervised(daemon: PrivateDocker, **settings: float) -> AsyncIterator[
     await engine.runtime.aclose()
 
 
-def with_a_daemon(trial: Callable[[PrivateDocker], Awaitable[None]]) -> None:
+def with_a_daemon(trial: Callable[[PrivateDocker], Coroutine[Any, Any, None]]) -> None:
     """The engine does not listen to SIGTERM: its stop takes as long as that may take."""
 
     def work(mount: Path) -> None:

@@ -77,18 +77,18 @@ def honest(line: Line) -> None:
 
 async def judge(wires: Wires, source: random.Random) -> str:
     """Raises AssertionError for anything that must not be. Returns what became of the request, in a word."""
-    client = wires.connect()
+    client, end_of_client = wires.connect()
     if source.random() < 0.4:  # so that the next request finds a kept connection
         wires.engine = honest
         client.data_received(REQUESTS[0])
         assert await wires.quiet()
-        assert client._transport.written.endswith(b"ok")
-        client._transport.written = b""
+        assert end_of_client.written.endswith(b"ok")
+        end_of_client.written = b""
     wires.engine = liar = Liar(source)
     request = source.choice(REQUESTS)
     client.data_received(request)
     assert await wires.quiet(), "it does not come to rest"
-    told, end = client._transport.written, client._transport.how_it_ended
+    told, end = end_of_client.written, end_of_client.how_it_ended
     client.connection_lost(None)
     assert await wires.ended(), "it goes on though the client has left"
     for line in wires.take_lines():

@@ -48,14 +48,14 @@ class Echo:
 
 async def exchange(wires: Wires, data: bytes, source: random.Random) -> tuple[bytes, list[bytes]]:
     """What the client is told, and what engines hear of it, one connection each."""
-    client = wires.connect()
+    client, end = wires.connect()
     told: bytes = b""
     for piece in parts(source, data):
         client.data_received(piece)
         if source.random() < 0.3:
             await asyncio.sleep(0)
     assert await wires.quiet(), "it does not come to rest"
-    told = client._transport.written
+    told = end.written
     client.connection_lost(None)
     assert await wires.ended(), "it goes on though the client has left"
     # On a kept connection others were heard before: only what came since belongs to this client.

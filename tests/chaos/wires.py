@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
 
+import pytest
 import structlog
 from structlog.testing import capture_logs
 from uvicorn.server import ServerState
@@ -84,7 +85,7 @@ class ClientEnd(Remembering):
     def __init__(self) -> None:
         super().__init__()
         self.linger = b""
-        self._extra["socket"] = SimpleNamespace(setsockopt=self._note, getsockopt=lambda *_: b"\1")
+        self.extra["socket"] = SimpleNamespace(setsockopt=self._note, getsockopt=lambda *_: b"\1")
 
     def _note(self, _level: int, option: int, value: bytes) -> None:
         if option == socket.SO_LINGER:
@@ -116,11 +117,11 @@ class Wires:
         self._limits = Limits(head=app.config.gateway.head_limit)
         asyncio.get_running_loop().set_exception_handler(lambda _, context: self.mishaps.append(context))
 
-    def connect(self) -> Connection:
-        """A client's connection. What it is told: its transport's `written`."""
-        made = Connection(self._config, self.state, {}, limits=self._limits, sweeper=self._sweeper)
-        made.connection_made(ClientEnd())
-        return made
+    def connect(self) -> tuple[Connection, ClientEnd]:
+        """A client's connection: what it says is the first's to hear, what it is told is `written` at its own end."""
+        made, end = Connection(self._config, self.state, {}, limits=self._limits, sweeper=self._sweeper), ClientEnd()
+        made.connection_made(end)
+        return made, end
 
     async def quiet(self) -> bool:
         """Lets everything run until nothing more happens. False if it does not come to an end."""
@@ -174,8 +175,8 @@ async def wired(state_dir: Path, **settings: Any) -> AsyncIterator[Wires]:
         upstream.connection_made(Line(upstream, wires.hear))
         return upstream
 
-    app._pool.connect = connect
-    with capture_logs(processors=[_errors_only]) as wires.journal:
+    with pytest.MonkeyPatch.context() as patch, capture_logs(processors=[_errors_only]) as wires.journal:
+        patch.setattr(app._pool, "connect", connect)
         async with _alive(app):
             await app.fleet.get("whisper").wait_for(READY)
             yield wires
