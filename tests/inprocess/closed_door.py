@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -43,10 +44,10 @@ def proxied(standin: StandIn, folder: Path) -> Iterator[Gateway]:
         yield gateway
 
 
-def asked(gateway: Gateway, path: str = "/headers", host: str = "whisper.test", **options: object) -> httpx.Response:
-    headers = {"host": host, **options.pop("headers", {})}  # type: ignore[dict-item]
+def asked(gateway: Gateway, path: str = "/headers", host: str = "whisper.test", **options: Any) -> httpx.Response:
+    headers = {"host": host, **options.pop("headers", {})}
     method = str(options.pop("method", "GET"))
-    return httpx.request(method, f"{gateway.url}{path}", headers=headers, timeout=PATIENCE, **options)  # type: ignore[arg-type]
+    return httpx.request(method, f"{gateway.url}{path}", headers=headers, timeout=PATIENCE, **options)
 
 
 def bearer(token: str) -> dict[str, str]:

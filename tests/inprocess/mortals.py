@@ -91,6 +91,10 @@ class Program:
         self._told_first = told_first
         gateway.runtimes["whisper"].on_start = self._begin
 
+    def close(self) -> None:
+        for run in self.runs:
+            run.close()
+
     def _begin(self) -> None:
         self.runs.append(ScriptedEngine(self._play, self._port))
         self.runs[-1].start()
@@ -105,7 +109,10 @@ class Program:
             visit.say(answer(b"ok"))
 
     def _die(self) -> None:
-        acts = [self.runs[-1].die, lambda: self._gateway.on_loop(self._gateway.runtimes["whisper"].crash)]
+        acts: list[Callable[[], object]] = [
+            self.runs[-1].die,
+            lambda: self._gateway.on_loop(self._gateway.runtimes["whisper"].crash),
+        ]
         for act in reversed(acts) if self._told_first else acts:
             act()
 
@@ -117,5 +124,5 @@ def program(*, deaths: int, told_first: bool = False, **settings: object) -> Ite
     with ExitStack() as stack:
         gateway = stack.enter_context(running_gateway({"whisper": Engine(port, **settings)}))
         engine = Program(gateway, port, deaths=deaths, told_first=told_first)
-        stack.callback(lambda: [run.close() for run in engine.runs])
+        stack.callback(engine.close)
         yield engine, gateway

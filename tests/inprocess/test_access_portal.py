@@ -103,8 +103,8 @@ def test_a_key_of_the_new_hosts_does_not_end_what_the_old_ones_have(gateway: Gat
     everywhere = bearer(make_key(folder, "boss", admin=True))
     here = bearer(make_key(folder, "new", hosts=("new.test",), admin=True))
     sleep = "/api/engines/whisper/sleep?force=true"
-    stream = {"url": f"{gateway.url}/sse?n=1000&interval_ms=50", "headers": {"host": "whisper.test", **everywhere}}
-    with httpx.stream("GET", **stream, timeout=PATIENCE) as answer:
+    url, headers = f"{gateway.url}/sse?n=1000&interval_ms=50", {"host": "whisper.test", **everywhere}
+    with httpx.stream("GET", url, headers=headers, timeout=PATIENCE) as answer:
         lines = answer.iter_lines()
         next(lines)
         data = gateway.app.config.model_dump(exclude_unset=True)

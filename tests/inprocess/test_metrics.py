@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -133,7 +134,7 @@ def test_strangers_are_asked_for_a_key_and_counted(own: Gateway) -> None:
 
 @pytest.mark.parametrize("facts", [{}, {"admin": True}, {"hosts": (PORTAL,)}, {"hosts": (PORTAL, "other.test")}])
 def test_a_key_for_the_portal_reads_it_and_need_be_for_no_engine(
-    own: Gateway, folder: Path, facts: dict[str, object]
+    own: Gateway, folder: Path, facts: dict[str, Any]
 ) -> None:
     answer = through_portal(own, make_key(folder, **facts))
     assert answer.status_code == 200

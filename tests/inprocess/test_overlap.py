@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -88,12 +89,14 @@ def test_over_a_quota_the_client_is_slowed_down_and_then_served(standin: StandIn
 
 
 @pytest.mark.parametrize("leave", [RawClient.close, RawClient.reset])
-def test_a_client_that_leaves_while_it_waits_takes_its_body_along(standin: StandIn, leave: object) -> None:
+def test_a_client_that_leaves_while_it_waits_takes_its_body_along(
+    standin: StandIn, leave: Callable[[RawClient], None]
+) -> None:
     with running_gateway({"whisper": Engine(standin.port)}) as gateway, gateway.raw() as raw:
         sleeping(gateway)
         raw.send(head(10_000_000)).send(BODY)
         gateway.until(lambda: gateway.app.spools.quota.used == len(BODY))
-        leave(raw)  # type: ignore[operator]
+        leave(raw)
         gateway.until(gateway.is_free)
         gateway.until(lambda: gateway.app.spools.quota.used == 0)
         wake(gateway)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -42,7 +43,7 @@ def script(visit: Visit) -> None:
 
 
 @contextmanager
-def stage_of(**settings: object) -> Iterator[tuple[Stage, httpx.Client]]:
+def stage_of(**settings: Any) -> Iterator[tuple[Stage, httpx.Client]]:
     with staged(script, quiet_paths=PATHS, **settings) as stage, stage.gateway.client() as client:
         yield stage, client
 

@@ -136,7 +136,7 @@ def test_a_file_with_problems_changes_nothing_and_says_why(gateway: GatewayProce
 
 def command(gateway: GatewayProcess) -> subprocess.CompletedProcess[str]:
     program = Path(sys.executable).parent / "whisper-gateway"
-    words = [program, "reload", "--admin", gateway.admin_url.removeprefix("http://")]
+    words = [str(program), "reload", "--admin", gateway.admin_url.removeprefix("http://")]
     return subprocess.run(words, capture_output=True, text=True, timeout=LONG_PATIENCE, check=False)
 
 

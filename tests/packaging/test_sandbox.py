@@ -47,9 +47,9 @@ def test_under_systemd_the_gateway_lives_without_writable_code_and_its_journal_h
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"gateway": settings, "engines": {"speech": engine}}))
     journal, stderr = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     with contextlib.ExitStack() as closing, journal, stderr:
-        command = [*CONFINED, GATEWAY, "serve", "--config", tmp_path / "config.yaml"]
+        command = [*CONFINED, str(GATEWAY), "serve", "--config", str(tmp_path / "config.yaml")]
         environment = {**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/no-docker.sock"}
-        process = subprocess.Popen(command, stderr=stderr, env=environment)
+        process = subprocess.Popen(command, stderr=stderr.fileno(), env=environment)
         stderr.close()
         try:
             lines = closing.enter_context(journal.makefile(encoding="utf-8"))
