@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -145,10 +145,10 @@ class Vps:
             socket.create_connection(("127.0.0.1", self.https), LONG_PATIENCE) as sock,
             self.roots.wrap_socket(sock, server_hostname=host) as client,
         ):
-            found = client.getpeercert()
+            found: dict[str, Any] | None = client.getpeercert()
         assert found is not None
-        names = [str(value) for kind, value in found["subjectAltName"] if kind == "DNS"]  # type: ignore[misc, union-attr]
-        return Shown(str(found["serialNumber"]), tuple(sorted(names)))
+        names = [value for kind, value in found["subjectAltName"] if kind == "DNS"]
+        return Shown(found["serialNumber"], tuple(sorted(names)))
 
     def until(self, there: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + LONG_PATIENCE

@@ -6,12 +6,16 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import docker
 
 LAST = "update"
 """An event that nothing but the end of a block causes."""
+
+
+NO_RESTART: Any = {"Name": "no"}
+"""A policy that the SDK's types have forgotten."""
 
 
 class Happening(NamedTuple):
@@ -29,7 +33,8 @@ def happenings(containers: Sequence[str], actions: Sequence[str]) -> Iterator[li
     client = docker.from_env()
     filters = {"type": "container", "container": [*containers], "event": [*actions, LAST]}
     # By the time, because Docker answers before it has begun to listen.
-    stream = client.events(since=f"{time.time():.6f}", filters=filters, decode=True)
+    since: Any = f"{time.time():.6f}"  # Docker knows parts of seconds, its SDK's types do not
+    stream = client.events(since=since, filters=filters, decode=True)
 
     def collect() -> None:
         for event in stream:
@@ -41,7 +46,7 @@ def happenings(containers: Sequence[str], actions: Sequence[str]) -> Iterator[li
     collecting.start()
     try:
         yield seen
-        client.containers.get(containers[0]).update(restart_policy={"Name": "no"})
+        client.containers.get(containers[0]).update(restart_policy=NO_RESTART)
         collecting.join()
     finally:
         stream.close()

@@ -96,7 +96,8 @@ def transcribe(container: Container) -> httpx.Response:
 def run_inside(container: Container, *command: str) -> str:
     """What the command prints; it must succeed."""
     result = container.exec_run(list(command))
-    output: str = result.output.decode()
+    assert isinstance(result.output, bytes), "it is no stream"
+    output = result.output.decode()
     assert result.exit_code == 0, output
     return output
 

@@ -5,7 +5,7 @@ Those are proxies that the gateway was not told of, and browsers, in which pages
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -98,9 +98,9 @@ async def test_an_application_without_an_admin_address_has_none(tmp_path: Path) 
     settings = {"state_dir": str(tmp_path), "access": "known"}
     app = create_app(Config.model_validate({"gateway": settings, "engines": {"whisper": engine}}))
 
-    async def without_addresses(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        scope |= {"server": None, "gateway.memo": {}, "gateway.target": scope["raw_path"]}
-        await app(scope, receive, send)
+    async def without_addresses(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        ours = {"server": None, "gateway.memo": {}, "gateway.target": scope["raw_path"]}
+        await app({**scope, **ours}, receive, send)
 
     transport = httpx.ASGITransport(without_addresses)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

@@ -57,7 +57,7 @@ def overridden(image: str, folder: Path) -> Path:
 def project(faster_image: str, tmp_path: Path) -> Iterator[str]:
     """The shipped file under a project name of the test's own."""
     name = f"wg-test-{uuid.uuid4().hex[:8]}"
-    words = ["-p", name, "-f", CPU, "-f", overridden(faster_image, tmp_path)]
+    words: list[str | Path] = ["-p", name, "-f", CPU, "-f", overridden(faster_image, tmp_path)]
     try:
         compose(*words, "create", "faster-whisper")
         yield name
@@ -69,7 +69,7 @@ def project(faster_image: str, tmp_path: Path) -> Iterator[str]:
 def gpu_project(faster_image: str, tmp_path: Path) -> Iterator[str]:
     """The same with a GPU, which Docker looks for only when the container starts."""
     name = f"wg-test-{uuid.uuid4().hex[:8]}"
-    words = ["-p", name, "-f", CPU, "-f", GPU, "-f", overridden(faster_image, tmp_path)]
+    words: list[str | Path] = ["-p", name, "-f", CPU, "-f", GPU, "-f", overridden(faster_image, tmp_path)]
     try:
         compose(*words, "create", "faster-whisper")
         yield name

@@ -81,7 +81,8 @@ async def test_a_dependency_named_among_the_engines_starts_and_stops_with_its_en
     "request_line", ["GET /_ping", "HEAD /_ping", "GET /v1.24/_ping", "GET /version", "GET /v1.41/version"]
 )
 def test_which_docker_this_is_may_be_known(proxy: DockerProxy, request_line: str) -> None:
-    assert proxy.ask(*request_line.split())[0] == 200
+    method, target = request_line.split()
+    assert proxy.ask(method, target)[0] == 200
 
 
 def test_a_whole_life_passes_for_an_engine(place: Place, proxy: DockerProxy) -> None:

@@ -190,7 +190,8 @@ def test_what_is_on_the_list_is_seen_by_docker(proxy: DockerProxy, docker: _Dock
         "GET /v1.41/containers/p-engine-1/stats?stream=0&one-shot=1",
         "POST /containers/p-engine-1/stop?t=10",
     ):
-        assert proxy.ask(*line.split(" "))[0] == 200, line
+        method, target = line.split(" ")
+        assert proxy.ask(method, target)[0] == 200, line
     moment = threading.Event()  # what was sent before may come last
     while len(docker.seen) < 7 or not any(line.startswith(EVENTS_SINCE_17) for line in docker.seen):
         moment.wait(0.01)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any
 
 import httpx
 import pytest
@@ -160,5 +159,6 @@ def test_a_stop_waits_for_the_answer_and_ends_with_status_0(
 def test_an_idle_engine_stops_at_once(container: Container) -> None:
     transcribe(container)
     container.stop(timeout=int(LONG_PATIENCE))
-    state: dict[str, Any] = container.client.api.inspect_container(container.id)["State"]  # type: ignore[union-attr,arg-type]
+    container.reload()
+    state = container.attrs["State"]
     assert (state["ExitCode"], state["OOMKilled"]) == (0, False)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import openai
@@ -16,6 +17,7 @@ from websockets.asyncio.client import connect
 from tests.fixtures.authority import Authority, Certificate
 from tests.fixtures.nginx import HOST, LOGIN, Front, running_front
 from tests.fixtures.patience import LONG_PATIENCE
+from tests.fixtures.sdk import sdk_nearby
 
 pytestmark = pytest.mark.nginx
 
@@ -65,9 +67,12 @@ def test_a_password_wakes_the_engine(asleep: Front) -> None:
 
 def test_a_wrong_key_is_refused_by_the_gateway_without_a_password_dialog(front: Front) -> None:
     """The OpenAI SDK sees its own error."""
-    base = {"base_url": f"https://{HOST}/v1", "max_retries": 0}
-    with front.nginx.client() as client, pytest.raises(openai.AuthenticationError) as refused:
-        openai.OpenAI(api_key="wg_wrong", http_client=client, **base).models.list()
+    trusts = front.nginx.authority.context()
+    with (
+        sdk_nearby(HOST, front.nginx.https, trusts, "wg_wrong") as client,
+        pytest.raises(openai.AuthenticationError) as refused,
+    ):
+        client.models.list()
     assert refused.value.code == "invalid_api_key"
     assert "basic" not in refused.value.response.headers["www-authenticate"].lower()
 
@@ -135,7 +140,7 @@ def test_a_websocket_passes(front: Front, who: str) -> None:
     authorization = f"Bearer {front.key}" if who == "key" else login
 
     async def talk() -> str | bytes:
-        where = {"host": "127.0.0.1", "port": front.nginx.https, "ssl": front.nginx.authority.context()}
+        where: dict[str, Any] = {"host": "127.0.0.1", "port": front.nginx.https, "ssl": front.nginx.authority.context()}
         headers = {"Authorization": authorization}
         async with connect(
             f"wss://{HOST}/ws", additional_headers=headers, server_hostname=HOST, open_timeout=LONG_PATIENCE, **where

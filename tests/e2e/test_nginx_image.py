@@ -54,7 +54,9 @@ class Machine:
 
     def port(self, inside: int) -> int:
         self.container.reload()
-        return int(self.container.ports[f"{inside}/tcp"][0]["HostPort"])
+        published = self.container.ports[f"{inside}/tcp"]
+        assert published
+        return int(published[0]["HostPort"])
 
     def shown(self) -> bytes:
         """The certificate that is shown, whoever has signed it."""
@@ -124,7 +126,7 @@ def running_machine(
             image,
             detach=True,
             environment={"DOMAIN": DOMAIN, **environment},
-            ports={"80/tcp": ("127.0.0.1", None), "443/tcp": ("127.0.0.1", None)},
+            ports={"80/tcp": ("127.0.0.1", 0), "443/tcp": ("127.0.0.1", 0)},
             volumes=volumes,
             **HARDENED,
         )

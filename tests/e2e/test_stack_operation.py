@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.compose_stack import DOMAIN, LOGIN, WHISPER, WHISPERX
+from tests.e2e.compose import DOMAIN
+from tests.e2e.compose_stack import LOGIN, WHISPER, WHISPERX
 from tests.e2e.conftest import ROOT
 from tests.e2e.shipped import Shipped, until
 from tests.fixtures.patience import LONG_PATIENCE
@@ -188,12 +189,17 @@ def test_for_a_container_that_is_gone_the_log_names_the_command_that_makes_it(sh
 
 def test_what_people_say_and_hear_is_on_no_disk_afterwards(shipped: Shipped, key: str) -> None:
     with shipped.client(WHISPER, headers=bearer(key)) as client:
-        form = {"files": {"file": ("secret-name.wav", recording(GOODBYE) + bytes(4 << 20))}}
-        answer = client.post("/v1/audio/transcriptions", data={"model": "whisper-1"}, **form)
+        files = {"file": ("secret-name.wav", recording(GOODBYE) + bytes(4 << 20))}
+        answer = client.post("/v1/audio/transcriptions", data={"model": "whisper-1"}, files=files)
     assert words(answer.json()["text"]) == said(GOODBYE)
     for service, place in (("faster-whisper", "/cache /tmp"), ("gateway", "/tmp"), ("nginx", "/tmp/nginx/temporary")):
-        find = ("sh", "-c", f"cd /; find {place} -type f -size +100k")
-        until(lambda found=find, of=service: shipped.run(of, *found, user="root") == "", f"empty places of {service}")
+        until_empty(shipped, service, place)
+
+
+def until_empty(shipped: Shipped, service: str, place: str) -> None:
+    """Of files that a recording may be in."""
+    find = ("sh", "-c", f"cd /; find {place} -type f -size +100k")
+    until(lambda: shipped.run(service, *find, user="root") == "", f"empty places of {service}")
 
 
 def test_bodies_wait_in_memory_where_the_page_on_security_says_how(shipped: Shipped) -> None:

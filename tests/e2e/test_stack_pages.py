@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -59,9 +60,9 @@ class Operator:
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         return done.stdout
 
-    def status(self, **credentials: object) -> int:
+    def status(self, **credentials: Any) -> int:
         with self.stack.client(WHISPER) as client:
-            return client.get("/health", timeout=LONG_PATIENCE, **credentials).status_code  # type: ignore[arg-type]
+            return client.get("/health", timeout=LONG_PATIENCE, **credentials).status_code
 
     @property
     def bearer(self) -> dict[str, str]:

@@ -16,7 +16,7 @@ import pytest
 from tests.e2e.compose_stack import WHISPER
 from tests.e2e.shipped import MEETINGS, Shipped
 from tests.e2e.whisperx_container import settings
-from tests.fixtures.patience import LONG_PATIENCE
+from tests.fixtures.sdk import sdk_nearby
 from tests.fixtures.speech import DIALOGUE, EXACT, GOODBYE, THANKS, said, words
 from tests.unit.engines.recordings import AUDIO, encoded, spoken
 
@@ -41,10 +41,8 @@ def key(shipped: Shipped) -> Iterator[str]:
 
 
 def sdk(shipped: Shipped, key: str) -> Iterator[openai.OpenAI]:
-    with shipped.client(WHISPER) as http:
-        yield openai.OpenAI(
-            base_url=f"https://{WHISPER}/v1", api_key=key, http_client=http, max_retries=0, timeout=LONG_PATIENCE
-        )
+    with sdk_nearby(WHISPER, shipped.https, shipped.tls(), key) as client:
+        yield client
 
 
 @pytest.fixture

@@ -115,8 +115,7 @@ def test_a_new_certificate_is_taken_over_while_streams_go_on(shipped: Shipped, k
         assert [next(numbers) for _ in range(20)] == list(range(first + 1, first + 21))
 
 
-def certificate(shipped: Shipped) -> bytes | None:
+def certificate(shipped: Shipped) -> bytes:
     """Which one nginx shows."""
     with shipped.raw(WHISPERX) as client:
-        shown: bytes | None = client.socket.getpeercert(binary_form=True)  # type: ignore[attr-defined]
-        return shown
+        return client.certificate()

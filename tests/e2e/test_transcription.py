@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
@@ -75,9 +75,9 @@ def test_200_simultaneous_cold_requests_cause_one_start_and_get_200_right_answer
         return MANIFEST[recording.name]["text"], words(answer.text)
 
     async def ask_all() -> list[tuple[str, str]]:
-        limits = httpx.Limits(max_connections=None)
+        limits = httpx2.Limits(max_connections=None)
         async with (
-            httpx.AsyncClient(limits=limits, timeout=LONG_PATIENCE) as http,
+            httpx2.AsyncClient(limits=limits, timeout=LONG_PATIENCE) as http,
             AsyncOpenAI(**sdk(gateway), http_client=http) as client,
         ):
             return await asyncio.gather(*[ask(client, EXACT[n % len(EXACT)]) for n in range(200)])

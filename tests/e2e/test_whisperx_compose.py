@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -22,7 +23,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.model]
 TOKEN = "hf_verysecret"
 
 
-def service(*files: Path, **environment: str) -> dict[str, object]:
+def service(*files: Path, **environment: str) -> dict[str, Any]:
     return composing.service(*files, name="whisperx", **environment)
 
 
@@ -36,9 +37,9 @@ def test_the_gpu_override_asks_for_one_gpu_and_an_image_that_can_use_it() -> Non
     plain, gpu = service(CPU), service(CPU, GPU, WHISPER_GPU="1")
     assert "deploy" not in plain
     assert devices(gpu) == [{"driver": "nvidia", "device_ids": ["1"], "capabilities": ["gpu"]}]
-    assert gpu["build"]["args"]["VARIANT"] == "cuda"  # type: ignore[index]
+    assert gpu["build"]["args"]["VARIANT"] == "cuda"
     assert gpu["image"] != plain["image"]
-    assert gpu["environment"]["WHISPER_DEVICE"] == "cuda"  # type: ignore[index]
+    assert gpu["environment"]["WHISPER_DEVICE"] == "cuda"
     for key in (*HARDENING, "volumes", "secrets"):
         assert gpu[key] == plain[key], key
 
@@ -105,5 +106,5 @@ def test_a_token_in_a_file_reaches_the_hub_and_neither_log_nor_answer_nor_the_co
     assert f"Bearer {TOKEN}" in model_hub.tokens
     assert run_inside(container, "cat", "/run/secrets/hf_token").strip() == TOKEN
     container.reload()
-    for told in (answer.text, container.logs().decode(), str(container.attrs)):
-        assert TOKEN not in told
+    for text in (answer.text, container.logs().decode(), str(container.attrs)):
+        assert TOKEN not in text

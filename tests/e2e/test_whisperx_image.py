@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -31,9 +32,9 @@ def engine(make_engine: MakeEngine, whisperx_image: str, tmp_path: Path) -> Engi
     return make_engine(whisperx_image, **settings(tmp_path))
 
 
-def speakers_of(transcript: dict[str, object]) -> list[tuple[str, str]]:
+def speakers_of(transcript: dict[str, Any]) -> list[tuple[str, str]]:
     """Each word with its speaker, who is called as in the manifest: A speaks first."""
-    found = [(word["word"], word["speaker"]) for segment in transcript["segments"] for word in segment["words"]]  # type: ignore[attr-defined]
+    found = [(word["word"], word["speaker"]) for segment in transcript["segments"] for word in segment["words"]]
     names = {speaker: letter for letter, speaker in zip("AB", dict.fromkeys(who for _, who in found), strict=True)}
     return [(words(word), names[who]) for word, who in found]
 
@@ -143,7 +144,8 @@ def test_an_idle_engine_stops_at_once_and_also_while_it_imports(engine: Engine) 
     begun = time.monotonic()
     container.stop(timeout=int(PATIENCE_S))
     assert time.monotonic() - begun < PATIENCE_S / 4
-    state = container.client.api.inspect_container(container.id)["State"]  # type: ignore[union-attr,arg-type]
+    container.reload()
+    state = container.attrs["State"]
     assert (state["ExitCode"], state["OOMKilled"]) == (0, False)
 
 
