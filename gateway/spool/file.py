@@ -42,11 +42,12 @@ class SpoolFile:
         """Write all of it. Raises OSError, after which some of it may be there; and FileClosed."""
         await self._disk.do(self._use, _write, parts, at)
 
-    async def read(self, size: int, at: int) -> bytes:
-        """What is there, at most so many bytes. Raises OSError and FileClosed."""
+    async def read(self, size: int, at: int, within: float) -> bytes:
+        """What is there, at most so many bytes. Raises OSError, TimeoutError after so many seconds, and FileClosed."""
         if (found := self._at_hand(size, at)) is not None:
-            return found
-        return await self._disk.do(self._use, _read, size, at)
+            return found  # without a timer: the loop frees those once a turn, and a thousand readers go on here in one
+        async with asyncio.timeout(within):
+            return await self._disk.do(self._use, _read, size, at)
 
     def _at_hand(self, size: int, at: int) -> bytes | None:
         """Likewise, if the system has it in memory: that needs no thread."""

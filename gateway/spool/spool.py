@@ -273,8 +273,7 @@ class Spool:
         """Empty if the file was closed meanwhile."""
         assert self._file is not None, "a reader was let fall behind what is kept"
         try:
-            async with asyncio.timeout(self.patience):
-                data = await self._file.read(min(shares.each, self._on_disk - at), at)
+            data = await self._file.read(min(shares.each, self._on_disk - at), at, within=self.patience)
         except FileClosed:
             return b""
         except OSError as error:

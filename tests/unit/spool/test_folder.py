@@ -75,7 +75,7 @@ async def test_a_file_has_no_name_wherever_it_lies(
     file = await folder.open(nothing)
     assert os.listdir(folder.path) == []  # noqa: PTH208 - likewise
     await file.write([b"hello ", b"world"], 0)
-    assert await file.read(100, 6) == b"world"
+    assert await file.read(100, 6, PATIENCE) == b"world"
     file.close()
 
 
@@ -83,7 +83,7 @@ async def test_many_small_parts_are_written_in_order(folder: SpoolFolder) -> Non
     file = await folder.open(nothing)
     parts = [b"%d," % number for number in range(3000)]
     await file.write(parts, 5)
-    assert await file.read(100_000, 5) == b"".join(parts)
+    assert await file.read(100_000, 5, PATIENCE) == b"".join(parts)
     file.close()
 
 
@@ -93,7 +93,7 @@ async def test_a_write_that_the_system_does_in_part_is_gone_on_with(
     monkeypatch.setattr(os, "pwritev", lambda fd, parts, at: os.pwrite(fd, bytes(parts[0])[:7], at))
     file = await folder.open(nothing)
     await file.write([b"0123456789", b"", b"abc", b"defghijkl"], 0)
-    assert await file.read(100, 0) == b"0123456789abcdefghijkl"
+    assert await file.read(100, 0, PATIENCE) == b"0123456789abcdefghijkl"
     file.close()
 
 
@@ -125,7 +125,7 @@ async def test_closing_waits_for_no_thread_and_the_last_one_closes(
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(file._descriptor)
     with pytest.raises(FileClosed):
-        await file.read(1, 0)
+        await file.read(1, 0, PATIENCE)
 
 
 async def test_a_file_whose_opener_has_gone_is_closed(folder: SpoolFolder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -179,6 +179,21 @@ async def test_an_append_that_was_cancelled_has_taken_its_part(folder: SpoolFold
         assert await read_all(spool.reader()) == data
 
 
+async def test_what_the_system_has_in_memory_is_read_without_a_timer(
+    folder: SpoolFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand readers who do not wait would leave tens of thousands to the loop in one turn."""
+    data = body(4 * MIB)
+    async with spool_in(folder) as spool:
+        await fill(spool, data)
+        read_now = os.preadv
+        monkeypatch.setattr(os, "preadv", lambda file, buffers, at, _: read_now(file, buffers, at))
+        monkeypatch.setattr(asyncio.get_running_loop(), "call_at", None)
+        seen = await read_all(spool.reader())
+        monkeypatch.undo()
+    assert seen == data
+
+
 async def test_a_slow_disk_stops_nobody_else(folder: SpoolFolder, go_on: threading.Event) -> None:
     async with asyncio.TaskGroup() as tasks, spool_in(folder) as slow, spool_in(folder) as small:
         writing = tasks.create_task(slow.append(body(MIB)))
