@@ -23,22 +23,22 @@ class Shares:
     """Bytes for all of them, as long as that leaves the least to each."""
 
     def __init__(self) -> None:
-        self._bodies = 0
+        self._sharing: set[object] = set()
         self.each = self.MOST
         self.buffer = _BUFFER
 
-    def join(self) -> None:
-        """One more body is on its way."""
-        self._bodies += 1
+    def join(self, connection: object) -> None:
+        """A body is on its way on this connection."""
+        self._sharing.add(connection)
         self._divide()
 
-    def leave(self) -> None:
-        """One of them is through."""
-        self._bodies -= 1
+    def leave(self, connection: object) -> None:
+        """None is any more; there may have been none."""
+        self._sharing.discard(connection)
         self._divide()
 
     def _divide(self) -> None:
-        each = min(self.MOST, max(self.LEAST, self.TOTAL // max(1, self._bodies) // 4096 * 4096))
+        each = min(self.MOST, max(self.LEAST, self.TOTAL // max(1, len(self._sharing)) // 4096 * 4096))
         if each != self.each:
             self.each = each
             self.buffer = _BUFFER[:each]

@@ -8,7 +8,6 @@ from typing import Self
 
 from gateway.proxy.http import Receive
 from gateway.spool.spool import Spool
-from gateway.stream import shares
 
 
 class Intake:
@@ -44,14 +43,12 @@ class Intake:
         assert task is not None
         self._task = task
         self._cancelling = task.cancelling()
-        shares.join()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._leaving = True
-        shares.leave()
         self.spool.close()
         if self._filling is not None:
             self._filling.cancel()

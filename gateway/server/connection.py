@@ -12,7 +12,7 @@ import structlog
 from gateway.errors import BadRequestFraming, GatewayError, HeadTimeout, HeadTooLarge, ShuttingDown
 from gateway.refusals import refusal
 from gateway.server.exchange import Exchange, Headers, status_line
-from gateway.server.head import head_without_upgrade, wants_tunnel
+from gateway.server.head import head_without_upgrade, new_parser, wants_tunnel
 from gateway.server.limits import (
     HIGH_WATER,
     KEEP_ALIVE,
@@ -38,12 +38,6 @@ _HEAD_TEXT = "The request's head, or its trailers, are larger than {} bytes."
 _log = structlog.get_logger()
 
 
-def _new_parser(connection: Connection) -> httptools.HttpRequestParser:
-    parser = httptools.HttpRequestParser(connection)
-    parser.set_dangerous_leniencies(lenient_data_after_close=True)  # such data is ignored, not an error
-    return parser
-
-
 class Connection(Outgoing):
     """Built by uvicorn's server for each accepted socket."""
 
@@ -65,7 +59,7 @@ class Connection(Outgoing):
         self._app_state = app_state
         self._limits = limits
         self._sweeper = sweeper
-        self._parser = _new_parser(self)
+        self._parser = new_parser(self)
         self._url = b""
         self._headers: Headers = []
         self._in_head = False
@@ -102,6 +96,7 @@ class Connection(Outgoing):
         self._closing = True
         self._state.connections.discard(self)
         self._sweeper.discard(self)
+        shares.leave(self)
         self.resume_writing()
         self._queue.clear()
         if self._exchange is not None:
@@ -240,7 +235,7 @@ class Connection(Outgoing):
             return
         self._ignored_upgrade = False
         head = head_without_upgrade(self._parser, self._url, self._headers)
-        self._parser = _new_parser(self)
+        self._parser = new_parser(self)
         self.data_received(head + rest)
 
     def upgraded(self) -> None:
@@ -304,6 +299,8 @@ class Connection(Outgoing):
         scope, has_body = self._scopes.make(parser, self._url, headers)
         if len(self._queue) >= MOST_QUEUED:
             raise BadRequestFraming(_QUEUE_TEXT)
+        if has_body:
+            shares.join(self)  # not in its task: a loop may read from a thousand clients before that has its turn
         upgrade = parser.should_upgrade()
         expects = (
             has_body
@@ -358,6 +355,8 @@ class Connection(Outgoing):
             return
         self._state.total_requests += 1
         self._exchange = None
+        if not self._queue:
+            shares.leave(self)
         if not exchange.keep_alive:
             if exchange.body_complete and self._tunnelled is None:
                 self._close()

@@ -22,6 +22,13 @@ MOST_LENGTH_DIGITS = 20
 _HOST = re.compile(rb"(?:[A-Za-z0-9_.-]{1,255}|\[[0-9A-Fa-f:.]{1,45}\])(?::[0-9]{1,5})?")
 
 
+def new_parser(connection: object) -> httptools.HttpRequestParser:
+    """One that calls this connection back for what it finds."""
+    parser = httptools.HttpRequestParser(connection)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)  # such data is ignored, not an error
+    return parser
+
+
 def check_head(method: str, version: str, headers: Headers) -> bool:
     """Raise BadRequestFraming for an ambiguous head; returns whether a body follows.
 

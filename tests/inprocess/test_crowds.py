@@ -6,11 +6,15 @@ import asyncio
 import hashlib
 import json
 import os
+import signal
+import socket
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.fixtures.patience import PATIENCE
 from tests.fixtures.ports import free_ports
 from tests.fixtures.process_gateway import GatewayProcess
 from tests.fixtures.standin import STANDIN
@@ -40,20 +44,19 @@ async def upload(port: int, body: bytes) -> str:
     return seen
 
 
+def gateway_with(folder: Path, *settings: str) -> GatewayProcess:
+    """A gateway with one engine that sleeps."""
+    command = [sys.executable, str(STANDIN), "PORT={port}", "HOST=127.0.0.1", *settings]
+    engine = {"hosts": ["whisper.test"], "process": {"command": command}, "port": free_ports(1)[0]}
+    gateway = GatewayProcess(folder, {"whisper": engine}, on_exit="stop")
+    gateway.start()
+    return gateway
+
+
 @pytest.mark.anyio
 async def test_a_thousand_uploads_wait_for_one_start(tmp_path: Path) -> None:
     starts = tmp_path / "starts"
-    command = [
-        sys.executable,
-        str(STANDIN),
-        "PORT={port}",
-        "HOST=127.0.0.1",
-        "START_DELAY_MS=3000",
-        f"STARTS_FILE={starts}",
-    ]
-    engine = {"hosts": ["whisper.test"], "process": {"command": command}, "port": free_ports(1)[0]}
-    gateway = GatewayProcess(tmp_path, {"whisper": engine}, on_exit="stop")
-    gateway.start()
+    gateway = gateway_with(tmp_path, "START_DELAY_MS=3000", f"STARTS_FILE={starts}")
     try:
         before = resident(gateway)
         body = os.urandom(SIZE)
@@ -66,3 +69,28 @@ async def test_a_thousand_uploads_wait_for_one_start(tmp_path: Path) -> None:
         gateway.stop()
     finally:
         gateway.close()
+
+
+def test_a_thousand_bodies_are_there_before_the_gateway_looks(tmp_path: Path) -> None:
+    """Then it reads from all of them in one turn of its loop, which is before the first of them is looked after."""
+    gateway = gateway_with(tmp_path, "START_DELAY_MS=600000")
+    with ExitStack() as stack:
+        stack.callback(gateway.close)
+        assert gateway.process is not None
+        clients = [stack.enter_context(accepted(gateway.port)) for _ in range(WAITERS)]
+        before = resident(gateway)
+        gateway.process.send_signal(signal.SIGSTOP)
+        for client in clients:
+            client.send(b"POST /sum HTTP/1.1\r\nHost: whisper.test\r\nContent-Length: 250000\r\n\r\n" + bytes(250_000))
+        gateway.process.send_signal(signal.SIGCONT)
+        gateway.until("whisper", waiting=WAITERS)
+        assert resident(gateway, "VmHWM") - before < MOST_GROWTH
+
+
+def accepted(port: int) -> socket.socket:
+    """A connection of which the gateway knows: it has answered something. To send never waits."""
+    client = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    client.sendall(b"GET / HTTP/1.1\r\nHost: nobody.test\r\n\r\n")
+    assert client.recv(65536).startswith(b"HTTP/1.1 404 ")
+    client.setblocking(False)  # noqa: FBT003 - the standard library's signature
+    return client
