@@ -88,7 +88,7 @@ class Spool:
     @property
     def _memory(self) -> int:
         """Bytes that may stay in memory: a thousand bodies on their way to the disk would be 64 MiB all the same."""
-        return min(MEMORY, 2 * shares.each)
+        return min(MEMORY, shares.each)
 
     # The writer
 
