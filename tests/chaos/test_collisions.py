@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -34,9 +35,10 @@ async def visits(port: int, hostname: str, source: random.Random, *, count: int,
     Each is a small question or an upload, on a kept connection or a new one. A wrong answer counts as none.
     """
     told: list[Told] = []
+    numbers = iter(range(count))
 
     async def one(client: Client, source: random.Random) -> None:
-        while len(told) + CLIENTS <= count:
+        for _ in numbers:
             body = Body(source.choice([0, 1, 1000, 200_000]), source.randrange(1000), chunked=source.random() < 0.5)
             answer = await client.ask("/sum", body=body) if source.random() < 0.5 else await client.ask("/instance")
             if answer.ok and "bytes" in answer.json():
@@ -67,7 +69,7 @@ def test_stops_and_arrivals_collide_at_containers(
     )
 
     async def act() -> list[Told]:
-        each = count // CONTAINERS
+        each = math.ceil(count / CONTAINERS)
         async with asyncio.TaskGroup() as group:
             visiting = [
                 group.create_task(visits(gateway.port, f"{name}.test", source_for(name), count=each, idle=0.05))
@@ -85,6 +87,7 @@ def test_stops_and_arrivals_collide_at_containers(
             for name in engines:
                 gateway.until(name, phase="asleep")
                 gateway.until(name, serving=0)
+    assert len(told) >= count
     endings = Counter(map(str, told))
     counts = [(len(started), len(stopped)) for started, stopped in zip(starts, stops, strict=True)]
     trial.measured(f"{len(told):,} requests: {dict(endings)}; {counts} starts and stops")
@@ -103,6 +106,7 @@ def test_stops_and_arrivals_collide_without_a_container(trial: Trial, source: ra
         runtime.on_start, runtime.on_stop = opening.open, opening.shut
         told = asyncio.run(visits(gateway.port, "whisper.test", source, count=count, idle=0.005))
         settled(gateway)
+        assert len(told) >= count
         endings = Counter(map(str, told))
         trial.measured(f"{len(told):,} requests: {dict(endings)}; {runtime.starts:,} starts, {runtime.stops:,} stops")
         assert endings == {"whole 200": len(told)}
