@@ -141,7 +141,8 @@ class Warmth:
             if not engine.looked.is_set():
                 seconds = min(seconds, UNLOOKED_SECONDS)
                 continue
-            lead = timedelta(seconds=_lead(engine))
+            # Who was woken ahead of its hours stays awake until they begin, also if its wakes proved to be shorter.
+            lead = timedelta(seconds=LONGEST_LEAD if self._told.get(engine) else _lead(engine))
             change = next_change(now, engine.spec.keep_warm, zone)
             warm = is_warm(now, engine.spec.keep_warm, zone)
             soon = change is not None and change - now <= lead

@@ -24,8 +24,8 @@ IDLE = 900
 class Days:
     """An engine with hours in Berlin, from a moment of local time on."""
 
-    def __init__(self, begin: str, *hours: str) -> None:
-        self.stage = Stage(keep_warm=hours, idle_after=IDLE, start_timeout=60)
+    def __init__(self, begin: str, *hours: str, **settings: float) -> None:
+        self.stage = Stage(keep_warm=hours, **{"idle_after": IDLE, **settings})
         self._ahead = datetime.fromisoformat(begin).replace(tzinfo=BERLIN).timestamp() - self.stage.clock.monotonic()
         self.warmth = Warmth(lambda: [self.stage.engine], lambda: "Europe/Berlin", self.stage.clock, self.world)
 
@@ -47,8 +47,8 @@ class Days:
 
 
 @asynccontextmanager
-async def lived(begin: str, *hours: str) -> AsyncIterator[Days]:
-    days = Days(begin, *hours)
+async def lived(begin: str, *hours: str, **settings: float) -> AsyncIterator[Days]:
+    days = Days(begin, *hours, **settings)
     async with supervised(days.stage), asyncio.TaskGroup() as group:
         keeping = group.create_task(days.warmth.run())
         await calm()
@@ -69,6 +69,15 @@ async def test_it_is_ready_when_its_hours_begin_and_idles_when_they_end() -> Non
             await days.until(f"{day} 12:15:01")
             assert days.stage.phase is ASLEEP
         assert (days.stage.runtime.starts, days.stage.runtime.stops) == (2, 2)
+
+
+async def test_it_is_woken_once_ahead_of_its_hours_however_short_its_idle_time_is() -> None:
+    """Ninety seconds ahead, as long as nothing is known; and it is ready at once."""
+    async with lived("2026-11-24 07:58", "daily 08:00-12:00", idle_after=5, start_timeout=180) as days:
+        for local in ("07:58:31", "07:59:06", "07:59:59", "08:00", "11:59"):
+            await days.until(f"2026-11-24 {local}")
+            assert days.stage.phase is READY
+        assert days.stage.runtime.starts == 1
 
 
 async def test_a_request_out_of_hours_wakes_it_as_ever_and_the_hours_do_not_end_an_idle_time() -> None:

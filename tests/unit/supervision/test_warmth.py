@@ -112,6 +112,18 @@ async def test_how_far_ahead_is_what_wakes_have_taken_or_may_take(
     assert engine.told[0] == (f"Mon {when}", WARM)
 
 
+async def test_who_is_woken_ahead_stays_awake_until_its_hours_begin_though_it_woke_sooner() -> None:
+    """What its wake has taken is learned meanwhile."""
+    stage = Stage()
+    engine = stage.engine("daily 08:00-09:00", start_timeout="3m")
+    async with stage.runs():
+        await stage.passes(hours=7, minutes=58, seconds=31)
+        assert [event for _, event in engine.told] == [WARM]
+        engine.slow_wake = 2
+        await stage.passes(hours=2)
+    assert engine.told == [("Mon 07:58:30", WARM), ("Mon 09:00:00", COLD)]
+
+
 async def test_an_engine_without_hours_is_told_nothing() -> None:
     stage = Stage()
     engine = stage.engine()
