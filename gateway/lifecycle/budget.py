@@ -10,7 +10,8 @@ tenants to leave than without it.
 bounded by the time, whatever the load.
 
 *Nobody is cut off.* An idle engine is put to sleep, the least recently used first. A busy one is only asked to make
-room: it lets nobody in any more, and leaves with its last request. Who is still starting is left alone.
+room: it lets nobody in any more, and leaves with its last request. One that is stuck, with a request that perhaps never
+ends, is asked last. Who is still starting is left alone.
 
 *Only what helps.* Tenants are asked to leave when that makes enough room, and only those that are needed for it.
 
@@ -40,7 +41,8 @@ class Tenant:
     """An engine that takes up room. Times are those of one clock that never steps.
 
     turn_ends: until when it may stay though others wait; counts only if SETTLED. since: when it became ready. used:
-    when it was last needed. warm: it is kept ready on schedule, and goes last of those that are idle.
+    when it was last needed. warm: it is kept ready on schedule, and goes last of those that are idle. stuck: it serves
+    somebody who perhaps never leaves, and goes last of all.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Tenant:
     since: float = 0.0
     used: float = 0.0
     warm: bool = False
+    stuck: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +178,16 @@ def _newcomer(ask: Ask) -> Tenant:
 
 
 def _in_order(tenants: Iterable[Tenant]) -> list[Tenant]:
-    """In which tenants have to leave: idle ones, least recently used first; then busy ones, longest ready first."""
+    """In which order tenants have to leave.
 
-    def rank(tenant: Tenant) -> tuple[bool, bool, bool, float]:
+    Idle ones, least recently used first; then busy ones, longest ready first; last those of which nobody knows when.
+    """
+
+    def rank(tenant: Tenant) -> tuple[bool, bool, bool, bool, float]:
         if tenant.stay is Stay.BEGINNING:
-            return True, True, False, 0.0
+            return True, False, True, False, 0.0
         if tenant.busy:
-            return False, True, False, tenant.since
-        return False, False, tenant.warm, tenant.used
+            return False, tenant.stuck, True, False, tenant.since
+        return False, tenant.stuck, False, tenant.warm, tenant.used
 
     return sorted(tenants, key=rank)

@@ -68,6 +68,11 @@ class Sight:
         return len(self._machine.serving)
 
     @property
+    def leases(self) -> frozenset[int]:
+        """The tickets of all who are served, quiet ones too."""
+        return frozenset(self._machine.serving | self._machine.quiet)
+
+    @property
     def waiting(self) -> int:
         return len(self._machine.waiting)
 

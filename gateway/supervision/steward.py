@@ -35,6 +35,10 @@ COMES_AGAIN_SECONDS = 60.0
 than anybody would wait, those who are refused, or lose patience, and come again would else never find room: each time
 that they go, others are let in for as long again."""
 
+SHUT_FOR = 0.9
+"""An engine that makes room is shut while somebody waits there for this part of `queue.max_wait` and nobody leaves it.
+So who comes meanwhile is not refused only because somebody else never leaves."""
+
 
 class Engine(Protocol):
     """What the steward sees of a supervisor, and the one thing it does with it. Times are the clock's."""
@@ -53,6 +57,10 @@ class Engine(Protocol):
     @property
     def serving(self) -> int: ...
     @property
+    def waiting(self) -> int: ...
+    @property
+    def leases(self) -> frozenset[int]: ...
+    @property
     def warm(self) -> bool: ...
     @property
     def ready_since(self) -> float | None: ...
@@ -69,11 +77,15 @@ class Seat:
 
     number: its place in the order of asking, None if it does not ask. asked: when it got that. gave_up: when it gave
     up; its place is kept for a while. since: when the engine first became ready after it got room; one that loses
-    contact again and again has no new turn each time. wanted: it was told to make room. waits: how long it had to wait,
-    when it had to.
+    contact again and again has no new turn each time. wanted: it was told to make room. leaving: who was served when it
+    was last seen to empty, or nobody to wait at its door, which was `emptied`. outlasting: who was served after it had
+    been shut in vain; so often `in_vain` in a row. waits: how long it had to wait, when it had to.
     """
 
-    __slots__ = ("_steward", "asked", "gave_up", "key", "number", "politely", "since", "waits", "wanted")
+    __slots__ = (
+        "_steward", "asked", "emptied", "gave_up", "in_vain", "key", "leaving", "number", "outlasting", "politely",
+        "since", "waits", "wanted",
+    )  # fmt: skip
 
     def __init__(self, steward: Steward, key: str) -> None:
         self._steward = steward
@@ -84,6 +96,10 @@ class Seat:
         self.gave_up: float | None = None
         self.since: float | None = None
         self.wanted = False
+        self.emptied = 0.0
+        self.in_vain = 0
+        self.leaving: frozenset[int] = frozenset()
+        self.outlasting: frozenset[int] = frozenset()
         self.waits = Times()
 
     def __repr__(self) -> str:
@@ -127,6 +143,36 @@ class Seat:
 
     def changed(self) -> None:
         self._steward.reconsider()
+
+    def is_outlasted(self, engine: Engine) -> bool:
+        """Whether somebody is still served who has outlasted that the engine was shut."""
+        if self.outlasting:
+            self.outlasting &= engine.leases
+        return bool(self.outlasting)
+
+    def is_shut(self, engine: Engine) -> bool:
+        """Whether the engine, which shall make room, admits nobody as of now. To be asked at each look.
+
+        Who may be there for ever is not waited for with the door shut: it is opened when nobody has left for too long,
+        until the last of those has left who were there then. After that it is shut for twice as long: so requests that
+        do end, however long they take, are all waited for in the end.
+        """
+        served, now = engine.leases, self._steward.now
+        if not served or self.is_outlasted(engine):
+            return not served
+        if served != self.leaving or not engine.waiting:
+            self.leaving, self.emptied = served, now
+        if now - self.emptied < SHUT_FOR * engine.spec.queue.max_wait * 2**self.in_vain:
+            return True
+        self.outlasting = served
+        self.in_vain += 1
+        return False
+
+    def let_be(self) -> None:
+        """The engine's room is not wanted any more."""
+        self.wanted = False
+        self.in_vain = 0
+        self.leaving = frozenset()
 
 
 class Steward:
@@ -244,7 +290,10 @@ class Steward:
             seat.since = engine.ready_since
         since = self._clock.monotonic() if seat.since is None else seat.since
         turn_ends = since + max(self.turn, engine.spec.min_awake)
-        return Tenant(seat.key, needs, stay, engine.serving > 0, turn_ends, since, engine.last_used, engine.warm)
+        return Tenant(
+            seat.key, needs, stay, engine.serving > 0, turn_ends, since, engine.last_used, engine.warm,
+            stuck=seat.is_outlasted(engine),
+        )  # fmt: skip
 
     def _follow(self, decision: Decision) -> None:
         """Who has to make room is told before anybody gets some, and so is who has to no longer."""
@@ -255,7 +304,7 @@ class Steward:
             if wanted_by is not None:
                 self._want(engine, seat, names[wanted_by])
             elif seat.wanted:
-                seat.wanted = False
+                seat.let_be()
                 self._tell(engine, RoomWanted(wanted=False))
         for engine, seat in seated:
             if seat.key in decision.grants and engine.phase is QUEUED:
@@ -264,11 +313,12 @@ class Steward:
 
     def _want(self, engine: Engine, seat: Seat, wanted_by: str) -> None:
         """Told again and again: an engine that was restarted meanwhile has forgotten it."""
-        if not seat.wanted:
+        is_shut = seat.is_shut(engine)
+        if is_shut and not seat.wanted:
             seat.wanted = True
             self._log.info("engine.makes_room", engine=engine.name, wanted_by=wanted_by, serving=engine.serving)
             self._announce.tell(Evicted(engine.name, wanted_by))
-        self._tell(engine, RoomWanted(wanted=True))
+        self._tell(engine, RoomWanted(wanted=is_shut))
 
     def _tell(self, engine: Engine, event: Event) -> None:
         try:

@@ -64,6 +64,12 @@ def test_of_busy_engines_the_one_that_is_ready_longest_makes_room() -> None:
     assert decided(held, ask("a", 2)).victims == {"y": "a"}
 
 
+def test_an_engine_of_which_nobody_knows_when_it_can_leave_is_asked_last() -> None:
+    held = [tenant("x", 2, busy=True, since=10, stuck=True), tenant("y", 2, busy=True, since=20)]
+    assert decided(held, ask("a", 2)).victims == {"y": "a"}
+    assert decided(held, ask("a", 3)).victims == {"x": "a", "y": "a"}
+
+
 def test_nobody_leaves_if_that_is_not_enough() -> None:
     held = [tenant("x", 2), tenant("y", 2, turn_ends=NOW + 5)]
     assert decided(held, ask("a", 4)) == Decision(again_at=NOW + 5)
