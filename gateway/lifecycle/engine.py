@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from math import inf
 
-from gateway.errors import RuntimeUnavailable
 from gateway.lifecycle import events as e
 from gateway.lifecycle import reasons
 from gateway.lifecycle.commands import (
@@ -46,6 +45,10 @@ class Engine(Steps):
             return [Admit(ticket)]
         if self.admit_at_once(ticket):
             return [Admit(ticket)]
+        if (
+            self.phase is FAILED and self._silent is not None
+        ):  # it was never told to start: there is nothing to rest for
+            return self._seats.join(event, self.policy, self.name) + ([] if self._clearing else self._start())
         if self.phase is FAILED and not event.again:  # who was let in already is held until the rest is over
             return [Refuse(ticket, self.failures.cooling_down())]
         return self._joins(event)
@@ -165,9 +168,10 @@ class Engine(Steps):
     # Outcomes of our own commands
 
     def started(self, event: e.Started) -> Commands:
+        """A start that the runtime has heard of at last has all of its time from now on."""
         self.instance = event.instance
-        self._silent = None
-        return [self._probe()]
+        late, self._silent = self._silent is not None, None
+        return [self._probe(), self._start_alarm()] if late else [self._probe()]
 
     def start_failed(self, event: e.StartFailed) -> Commands:
         return self._ends_while_starting(event.reason, event.public, meant=event.meant)
@@ -193,6 +197,8 @@ class Engine(Steps):
 
     def seen_running(self, event: e.SeenRunning) -> Commands:
         known, self.instance = self.instance, event.instance
+        if self.phase is WAKING:
+            self._silent = None
         if self.phase is QUEUED:
             return [GiveUpRoom(), *self._adopt()]
         if self.phase is ASLEEP or (self.phase is FAILED and not self._clearing):
@@ -231,7 +237,7 @@ class Engine(Steps):
 
     def became_ready(self, _: e.BecameReady) -> Commands:
         self.phase = READY
-        self.failures.reason = None
+        self.failures.reason = self._silent = None
         self._was_ready = True
         self._alarm += 1
         self._wake_wanted = self._preload_wanted = False
@@ -246,24 +252,27 @@ class Engine(Steps):
         if self.phase is READY:
             self._due = True
             return self._stop() if self._may_stop() else []
-        if self.phase is STOPPING:
+        if self.phase is STOPPING or (self.phase is FAILED and self._clearing):
             return self._stop_takes_long()
         return self._ends() if self.phase is FAILED else self._start_timed_out()
 
     def _stop_takes_long(self) -> Commands:
         """The runtime is silent. Who waits for the start after the stop, or will, has the time of a start for that."""
-        refusals = self._seats.refuse_waiting(lambda: self.failures.start_unheard(RuntimeUnavailable.public))
-        return [*refusals, self._set_alarm(self.policy.start_timeout, AlarmKind.START)]
+        return [*self._seats.refuse_waiting(self.failures.start_unheard), self._start_alarm()]
 
     def _start_timed_out(self) -> Commands:
         seconds = self.policy.start_timeout
+        if self._silent is not None:
+            return self._start_unheard(self._silent)
         if not self._seats.nobody_is_served:  # contact was lost, yet a lease is out: no stop meanwhile
             refusals = self._seats.refuse_waiting(lambda: self.failures.start_late(seconds))
-            return [*refusals, self._set_alarm(seconds, AlarmKind.START)]
-        if self._silent is not None:
-            public = RuntimeUnavailable.public
-            commands = self._ends_in_failure(lambda: self.failures.start_unheard(public))
-            self.failures.add_unheard(self._silent, public)
-            return commands
+            return [*refusals, self._start_alarm()]
         late = f"was not ready after {seconds:g} s"
         return self._fail(late, late, lambda: self.failures.start_late(seconds))
+
+    def _start_unheard(self, reason: str) -> Commands:
+        """The runtime was silent. Who came since the alarm was set has as long again, and the start is tried on."""
+        refusals = self._seats.refuse_overdue(self.failures.start_unheard)
+        if self.waiting or not self._seats.nobody_is_served:
+            return [*refusals, self._start_alarm()]
+        return [*refusals, *self._fail_unheard(reason)]

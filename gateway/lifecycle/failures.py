@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, RuntimeUnavailable
 from gateway.lifecycle import reasons
 
 LONGEST_REST = 60.0
@@ -41,10 +41,10 @@ class Failures:
         self.count += 1
         self.reason, self.public = reason, public
 
-    def add_unheard(self, reason: str, public: str) -> None:
+    def add_unheard(self, reason: str) -> None:
         """The runtime could not be told to start it: the engine has done nothing that it should rest longer for."""
         self.count = max(self.count, 1)
-        self.reason, self.public = reason, public
+        self.reason, self.public = reason, RuntimeUnavailable.public
 
     def crashed(self, reason: str, *, steady: bool) -> None:
         """It had been ready; `steady` if for so long that what was before does not count."""
@@ -67,9 +67,9 @@ class Failures:
         """One more failure, which has not been added yet."""
         return reasons.could_not_start(self._name, public, rest_after(self.count + 1))
 
-    def start_unheard(self, public: str) -> GatewayError:
-        """The same for one that the runtime never heard of."""
-        return reasons.could_not_start(self._name, public, rest_after(max(self.count, 1)))
+    def start_unheard(self) -> GatewayError:
+        """The same for one that the runtime never heard of: whoever comes is tried for at once."""
+        return reasons.could_not_start(self._name, RuntimeUnavailable.public, rest_after(1))
 
     def start_late(self, seconds: float) -> GatewayError:
         """The same for a start that took too long."""

@@ -113,7 +113,7 @@ NEXT: Moves = {
     (STOPPING, RuntimeSilent): (STOPPING,),  # Docker may still carry it out: nothing is begun before it has answered
     (STOPPING, AlarmRang): (STOPPING,),  # who waits has waited long enough for that
     (STOPPING, WarmthChanged): (STOPPING,),
-    (FAILED, RequestArrived): (FAILED,),  # refused at once, with Retry-After
+    (FAILED, RequestArrived): (FAILED, QUEUED, WAKING),  # refused at once; tried again if the runtime never heard of it
     (FAILED, WakeAsked): (QUEUED, WAKING, FAILED),  # at once; FAILED while the remains are cleared away
     (FAILED, SleepAsked): (FAILED,),
     (FAILED, SeenRunning): (WAKING, FAILED),  # somebody started it by hand; FAILED while the remains are cleared away
@@ -121,7 +121,7 @@ NEXT: Moves = {
     (FAILED, Stopped): (FAILED, QUEUED, WAKING),  # the remains are cleared away: the cool-down begins
     (FAILED, StopFailed): (FAILED, QUEUED, WAKING),
     (FAILED, RuntimeSilent): (FAILED,),
-    (FAILED, AlarmRang): (ASLEEP, QUEUED, WAKING),  # the cool-down is over
+    (FAILED, AlarmRang): (ASLEEP, QUEUED, WAKING, FAILED),  # the cool-down is over; FAILED until a stop is answered
     (FAILED, WarmthChanged): (FAILED,),
 }
 NEXT |= {(phase, RequestLeft): (phase,) for phase in Phase}

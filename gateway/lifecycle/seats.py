@@ -17,15 +17,17 @@ class Seats:
     """One engine's tickets.
 
     waiting: those that wait. serving: those that hold a lease. quiet: those that hold one and keep nobody awake; they
-    take no seat. most: how many seats there are.
+    take no seat. overdue: those that wait too long if they still do when the start alarm rings. most: how many seats
+    there are.
     """
 
-    __slots__ = ("most", "quiet", "serving", "waiting")
+    __slots__ = ("most", "overdue", "quiet", "serving", "waiting")
 
     def __init__(self, policy: Policy) -> None:
         self.waiting = Line()
         self.serving: set[int] = set()
         self.quiet: set[int] = set()
+        self.overdue: set[int] = set()
         self.most: float = policy.concurrency or inf
 
     @property
@@ -51,6 +53,13 @@ class Seats:
         if request.ticket not in leaving:
             self.waiting.add(request)
         return [Refuse(ticket, reasons.queue_full(name)) for ticket in leaving]
+
+    def refuse_overdue(self, error: Callable[[], GatewayError]) -> list[Command]:
+        """Refuse who waited already when the alarm was set."""
+        refused = [ticket for ticket in self.waiting if ticket in self.overdue]
+        for ticket in refused:
+            self.waiting.remove(ticket)
+        return [Refuse(ticket, error()) for ticket in refused]
 
     def refuse_waiting(self, error: Callable[[], GatewayError]) -> list[Command]:
         return [Refuse(ticket, error()) for ticket in self.waiting.clear()]

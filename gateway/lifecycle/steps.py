@@ -76,7 +76,7 @@ class Steps:
         self._second_start = False
         self._attempt += 1  # a probe of an earlier run may still be answered
         self._wake_wanted = False
-        return [StartEngine(), self._set_alarm(self.policy.start_timeout, AlarmKind.START)]
+        return [StartEngine(), self._start_alarm()]
 
     def _ends_while_starting(self, reason: str, public: str, *, meant: bool) -> Commands:
         """Somebody has stopped it perhaps, or Docker was restarted: it is started once more, in the time of one."""
@@ -96,7 +96,7 @@ class Steps:
         self._ours = False
         self._silent = None
         probe = [] if self.instance is None else [self._probe()]
-        return [*probe, self._set_alarm(self.policy.start_timeout, AlarmKind.START)]
+        return [*probe, self._start_alarm()]
 
     def _stop(self) -> Commands:
         self.phase = STOPPING
@@ -115,27 +115,37 @@ class Steps:
         self._was_ready = self._due = self.yielding = False
 
     def _fail(self, reason: str, public: str, error: Callable[[], GatewayError]) -> Commands:
-        commands = self._ends_in_failure(error)
-        self.failures.add(reason, public)
-        return commands
-
-    def _ends_in_failure(self, error: Callable[[], GatewayError]) -> Commands:
         refusals = self._seats.refuse_waiting(error)
+        self.failures.add(reason, public)
+        self._silent = None
+        self._preload_wanted = False
+        return [*refusals, *self._clear_away()]
+
+    def _fail_unheard(self, reason: str) -> Commands:
+        """Nobody waits for a start that the runtime never heard of. Who comes from now on waits for the next one."""
+        self.failures.add_unheard(reason)
+        return [*self._clear_away(), self._start_alarm()]
+
+    def _clear_away(self) -> Commands:
         self._ends_run(FAILED)
         self._wake_wanted = False
-        self._preload_wanted &= self._silent is not None  # if the runtime never heard of it, it is still to come
         self._clearing = True
-        return [*refusals, StopEngine()]
+        return [StopEngine()]
 
     def _rest(self) -> Commands:
+        """After a failure. Who has come since a start that was never heard of need not wait for that."""
         self._clearing = False
-        if self._wake_wanted:
+        if self._wake_wanted or (self.waiting and self._silent is not None):
             return self._start()
         return [self._set_alarm(self.failures.rest, AlarmKind.REST)]
 
     def _probe(self) -> Command:
         self._attempt += 1
         return ProbeEngine(self._attempt)
+
+    def _start_alarm(self) -> Command:
+        self._seats.overdue = set(self.waiting)
+        return self._set_alarm(self.policy.start_timeout, AlarmKind.START)
 
     def _set_alarm(self, seconds: float, why: AlarmKind) -> Command:
         self._alarm += 1

@@ -120,8 +120,11 @@ class Performer:
             async with asyncio.timeout(SILENT_AFTER):
                 await self._runtime.answers()
         except (TimeoutError, RuntimeUnavailable) as silence:
+            reason = getattr(silence, "message", "is run by a runtime that does not answer")
             if ordered == self._ordered and not self.up_to_date:
-                self._note_silence(getattr(silence, "message", "is run by a runtime that does not answer"))
+                self._note_silence(reason)
+            elif ordered == self._ordered and self._machine.phase is WAKING:
+                self._tell(e.RuntimeSilent(reason))  # somebody else's start: whether it still runs cannot be asked
         except RuntimeTrouble:
             pass  # that is an answer
         except Exception:  # ours; whether the runtime answers is not known, then

@@ -189,8 +189,9 @@ class Supervisor(Sight):
         self._see_to(commands, event)
 
     def _alarm_rings(self, token: int) -> None:
-        """Who waits for a start that has not returned is told whose fault that is, and so perhaps a second later."""
-        if self.phase is WAKING and not self._performer.up_to_date:
+        """Who waits for a wake is told whose fault that is, and so perhaps a second later."""
+        answered = self._performer.up_to_date and self._performer.answered.is_set()
+        if self.phase is WAKING and not answered:
             self._performer.ask_first(lambda: self.tell(e.AlarmRang(token)))
         else:
             self.tell(e.AlarmRang(token))

@@ -52,6 +52,7 @@ class Stagehand:
         self.starting = self.stopping = False
         self.probe: tuple[int, int | None] | None = None
         self.alarm: int | None = None
+        self.alarmed: set[int] = set()  # who waited when it was set
         self.late_news: list[e.Event] = []
         self.orders = 0
         self.look_wanted = True
@@ -137,6 +138,7 @@ class Stagehand:
                 if self.alarm is not None:
                     self.late_news.append(e.AlarmRang(self.alarm))
                 self.alarm = token
+                self.alarmed = {ticket.number for ticket in self.waiting()}
             case Admit(number):
                 self._decide(number, "admitted")
             case Refuse(number):

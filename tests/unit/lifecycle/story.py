@@ -19,6 +19,7 @@ from gateway.lifecycle.events import (
     RequestLeft,
     RoomGranted,
     RoomWanted,
+    RuntimeSilent,
     SeenRunning,
     SeenStopped,
     Started,
@@ -252,6 +253,17 @@ def clearing(reason: str = "exited with code 1", *, budgeted: bool = False) -> S
     if budgeted:
         story.tell(RoomGranted())
     story.tell(StartFailed(reason, reason))
+    return story
+
+
+def unheard(*, budgeted: bool = False) -> Story:
+    """FAILED, because the runtime was silent until the alarm rang, and the start is being given up."""
+    story = Story(budgeted=budgeted)
+    story.arrives(1)
+    if budgeted:
+        story.tell(RoomGranted())
+    story.tell(RuntimeSilent("does not answer"))
+    story.rings()
     return story
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gateway.lifecycle.commands import Admit, StartEngine
-from gateway.lifecycle.events import LostContact, RequestLeft, RuntimeSilent, SeenStopped, Started, Stopped, WakeAsked
-from tests.unit.lifecycle.story import Alarm, Refused, Story, crashed_once, flapping, serving, starting
+from gateway.lifecycle.events import LostContact, RequestLeft, SeenStopped, Started, Stopped, WakeAsked
+from tests.unit.lifecycle.story import Alarm, Refused, Story, crashed_once, flapping, serving
 
 CRASH = SeenStopped("exited with code 137", crashed=True, steady=False)
 LATE_CRASH = SeenStopped("exited with code 137", crashed=True)
@@ -89,35 +89,3 @@ def test_an_end_in_good_order_is_no_crash() -> None:
 
 def test_a_wake_of_an_operator_need_not_wait_for_the_rest() -> None:
     assert flapping().tell(WakeAsked()) == [StartEngine(), Alarm(60)]
-
-
-# A runtime that does not answer
-
-
-def test_a_start_that_the_runtime_never_heard_of_is_no_slow_engine() -> None:
-    engine = starting(1)
-    assert engine.tell(RuntimeSilent("is run by Docker, which does not answer")) == []
-    assert engine.rings()[0] == Refused(1, "engine_start_failed")
-    assert "cannot be reached" in engine.errors[1].message
-    assert "Docker" not in engine.errors[1].message
-    assert engine.machine.failures.reason == "is run by Docker, which does not answer"
-
-
-def test_a_start_that_the_runtime_never_heard_of_makes_no_rest_longer() -> None:
-    """However long Docker was away: when it is back so is the engine, after one second at most."""
-    engine = starting(1)
-    for ticket in range(2, 6):
-        engine.tell(RuntimeSilent("is run by Docker, which does not answer"))
-        engine.rings()
-        assert engine.errors[ticket - 1].retry_after == 1
-        assert engine.tell(Stopped()) == [Alarm(1)]
-        engine.rings()
-        engine.arrives(ticket)
-    assert engine.machine.failures.count == 1
-
-
-def test_once_it_has_answered_the_engine_is_slow() -> None:
-    engine = starting(1)
-    engine.tell(RuntimeSilent("is run by Docker, which does not answer"))
-    engine.tell(Started("run-1"))
-    assert engine.rings()[0] == Refused(1, "engine_start_timeout")

@@ -52,6 +52,9 @@ SITUATIONS: dict[Phase, list[Callable[[], Story]]] = {
         story.flapping,
         lambda: story.flapping(1),
         lambda: story.flapping(1, budgeted=True),
+        story.unheard,
+        lambda: told(story.unheard(), e.Stopped()),
+        lambda: told(story.unheard(budgeted=True), e.Stopped()),
     ],
 }
 EVENTS: dict[type[e.Event], Callable[[Story], list[e.Event]]] = {

@@ -44,14 +44,55 @@ async def test_a_start_without_an_answer_is_the_runtimes_fault_where_it_does_not
         assert stage.engine.failure == "is run by a runtime that does not answer"
 
 
-async def test_that_makes_no_rest_longer() -> None:
+async def test_who_comes_after_that_need_not_wait_for_a_rest() -> None:
+    """It is tried for him as long as for the first, and the engine has done nothing to rest longer for."""
     async with staged() as stage, asyncio.TaskGroup() as group:
         for _ in range(3):
-            freeze(stage)
+            frozen = freeze(stage)
             await is_told(stage, Visitor(stage, group), EngineStartFailed, "cannot be reached")
+            frozen.set()
             await until(lambda: stage.engine.retry_in is not None)
             assert stage.engine.retry_in == 1
+        stage.runtime.start_gate.set()
+        await stage.is_ready()
+
+
+async def test_who_comes_a_second_before_the_end_of_a_start_is_not_refused_with_who_began_it() -> None:
+    async with staged() as stage, asyncio.TaskGroup() as group:
+        stage.runtime.available = False
+        first = Visitor(stage, group)
+        await calm()
+        for _ in range(59):
             stage.clock.advance(1)
+            await calm()
+        late = Visitor(stage, group)
+        await calm()
+        stage.clock.advance(1)
+        assert isinstance(await first.decided(), EngineStartFailed)
+        assert stage.phase is WAKING
+        stage.runtime.available = True
+        await calm()
+        stage.clock.advance(2.5)
+        assert isinstance(await late.decided(), Lease)
+        await late.leaves()
+        assert stage.runtime.starts == 1
+
+
+async def test_who_asks_all_the_time_is_no_burden_on_a_runtime_that_is_away() -> None:
+    """However often somebody comes and is refused, the start is tried every two seconds, about."""
+    async with staged() as stage, asyncio.TaskGroup() as group:
+        stage.runtime.available = False
+        refused = 0
+        visitor = Visitor(stage, group)
+        for _ in range(600):
+            await calm()
+            stage.clock.advance(1)
+            if visitor.error:
+                assert isinstance(visitor.error, EngineStartFailed)
+                refused, visitor = refused + 1, Visitor(stage, group)
+        assert 5 <= refused <= 10
+        assert 200 <= stage.runtime.calls.count("start") <= 400
+        visitor.task.cancel()
 
 
 @pytest.mark.parametrize("trouble", [None, StartRefused("says no"), OSError("surprise")])
@@ -198,3 +239,29 @@ async def test_neither_a_gateway_that_ends_nor_a_removed_engine_hangs_on_it() ->
         assert not stage.runtime.running
     async with staged(running=True) as stage:
         await stops(stage, *[PENDING] * 1000)
+
+
+# An engine that cannot be looked at
+
+
+async def test_an_engine_that_is_gone_with_its_runtime_has_not_failed() -> None:
+    """As when the machine's Docker is stopped with all that it runs: whether the engine still does cannot be asked."""
+    async with staged(running=True) as stage, asyncio.TaskGroup() as group:
+        served = Visitor(stage, group)
+        lease = await served.decided()
+        assert isinstance(lease, Lease)
+        stage.probe.answering.clear()
+        stage.runtime.dies_unheard()
+        stage.runtime.available = False
+        lease.lost_contact()
+        await served.leaves()
+        waits = Visitor(stage, group)
+        await calm()
+        stage.clock.advance(60)
+        await until(lambda: stage.phase is WAKING and stage.engine.waiting == 1)
+        stage.runtime.available = True
+        stage.probe.answering.set()
+        stage.clock.advance(10)
+        assert isinstance(await waits.decided(), Lease)
+        assert stage.engine.failures == 0
+        await waits.leaves()
