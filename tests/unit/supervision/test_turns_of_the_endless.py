@@ -28,9 +28,9 @@ PATIENT: dict[str, Any] = {"needs": {"memory": 3}, "queue": {"max_wait": 7200}}
 
 
 async def after(house: Household, seconds: float) -> None:
-    over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    house.clock.call_later(seconds, lambda: over.done() or over.set_result(None))
-    await over
+    over = asyncio.Event()
+    house.clock.call_later(seconds, over.set)
+    await over.wait()
 
 
 async def is_open(house: Household, group: asyncio.TaskGroup, name: str) -> bool:
@@ -81,7 +81,7 @@ async def test_who_comes_while_it_is_shut_is_let_in_before_his_time_is_over() ->
         await house.passes(SHUT - 2)
         assert late.lease is None
         await house.passes(3)
-        assert isinstance(late.lease, Lease)
+        assert isinstance(await late.decided(), Lease)
         for visitor in (endless, late, other):
             visitor.task.cancel()
 

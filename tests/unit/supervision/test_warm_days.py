@@ -24,8 +24,8 @@ IDLE = 900
 class Days:
     """An engine with hours in Berlin, from a moment of local time on."""
 
-    def __init__(self, begin: str, *hours: str, **settings: float) -> None:
-        self.stage = Stage(keep_warm=hours, **{"idle_after": IDLE, **settings})
+    def __init__(self, begin: str, *hours: str, idle_after: float = IDLE, start_timeout: float = 60) -> None:
+        self.stage = Stage(keep_warm=hours, idle_after=idle_after, start_timeout=start_timeout)
         self._ahead = datetime.fromisoformat(begin).replace(tzinfo=BERLIN).timestamp() - self.stage.clock.monotonic()
         self.warmth = Warmth(lambda: [self.stage.engine], lambda: "Europe/Berlin", self.stage.clock, self.world)
 
