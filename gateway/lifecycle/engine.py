@@ -45,9 +45,7 @@ class Engine(Steps):
             return [Admit(ticket)]
         if self.admit_at_once(ticket):
             return [Admit(ticket)]
-        if (
-            self.phase is FAILED and self._silent is not None
-        ):  # it was never told to start: there is nothing to rest for
+        if self.phase is FAILED and self._silent is not None:  # never told to start, it has nothing to rest for
             return self._seats.join(event, self.policy, self.name) + ([] if self._clearing else self._start())
         if self.phase is FAILED and not event.again:  # who was let in already is held until the rest is over
             return [Refuse(ticket, self.failures.cooling_down())]
