@@ -54,6 +54,8 @@ class Stream(asyncio.BufferedProtocol):
     write_blocked: pending while the other end is slower than we are.
     """
 
+    __slots__ = ("__weakref__", "loop", "write_blocked")
+
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.write_blocked: asyncio.Future[None] | None = None

@@ -66,6 +66,13 @@ class Upstream(Stream):
     listener: called, instead of anyone waiting, when bytes have come or the connection has ended.
     """
 
+    __slots__ = (
+        "_answer", "_answer_due", "_body", "_broke", "_head_bytes", "_headers", "_heard", "_held", "_high_water",
+        "_idle", "_in_head", "_informational", "_keep_alive", "_lost", "_method", "_parser", "_paused", "_pool",
+        "_timer", "_transport", "_until_close", "_upgraded", "_waiter", "address", "complete", "idle_since",
+        "listener", "trailers",
+    )  # fmt: skip
+
     def __init__(self, pool: Keeper, address: Address) -> None:
         super().__init__(asyncio.get_running_loop())
         self.address = address
@@ -128,6 +135,7 @@ class Upstream(Stream):
 
     def data_received(self, data: bytes | memoryview) -> None:
         self._take_in(data)
+        self._wake()
         if self.listener is not None:
             self.listener()
 
@@ -197,7 +205,6 @@ class Upstream(Stream):
         self._note_framing(answer)
         self._answer = answer
         self._answer_due = None
-        self._wake()
 
     def on_body(self, body: bytes) -> None:
         self._head_bytes = 0  # only what comes without end between two parts of a body is too much: it is trailers
@@ -207,14 +214,12 @@ class Upstream(Stream):
     def on_message_complete(self) -> None:
         if self._answer is not None and not self._upgraded:
             self.complete = True
-            self._wake()
 
     def _hear_informational(self, answer: Answer) -> None:
         if len(self._informational) >= MOST_INFORMATIONAL:
             raise ValueError("too many informational answers")
         if answer.status != 100:  # 100 was the gateway's own to say
             self._informational.append(answer)
-            self._wake()
 
     def _note_framing(self, answer: Answer) -> None:
         framed = answer.status in (101, 204, 304) or self._method == "HEAD"
@@ -355,7 +360,6 @@ class Upstream(Stream):
         if self._held > HIGH_WATER and not self._paused and not self._lost:
             self._paused = True
             self._transport.pause_reading()
-        self._wake()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

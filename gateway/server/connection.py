@@ -11,8 +11,8 @@ import structlog
 
 from gateway.errors import BadRequestFraming, GatewayError, HeadTimeout, HeadTooLarge, ShuttingDown
 from gateway.refusals import refusal
-from gateway.server.exchange import Exchange, Headers, status_line
-from gateway.server.head import head_without_upgrade, new_parser, wants_tunnel
+from gateway.server.exchange import Exchange, Headers, answer_head
+from gateway.server.head import expects_continue, head_without_upgrade, new_parser, wants_tunnel
 from gateway.server.limits import (
     HIGH_WATER,
     KEEP_ALIVE,
@@ -40,6 +40,13 @@ _log = structlog.get_logger()
 
 class Connection(Outgoing):
     """Built by uvicorn's server for each accepted socket."""
+
+    __slots__ = (
+        "_after_upgrade", "_app", "_app_state", "_arriving", "_at_once", "_begun_in", "_deadline", "_dropped",
+        "_exchange", "_fault", "_head_bytes", "_headers", "_ignored_upgrade", "_in_head", "_last_read", "_limits",
+        "_lingering", "_parser", "_paused", "_piece", "_queue", "_refused", "_refusing", "_scopes", "_state",
+        "_stopping", "_sweeper", "_tunnelled", "_url",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -106,13 +113,13 @@ class Connection(Outgoing):
     def _untie(self) -> None:
         """End the circles of references that lead back here, or all of it lies about until the collector comes."""
         del self._parser
-        self._exchange = self._arriving = self._tunnelled = None
-        self._fault = self._refusing = None
+        self._exchange = self._arriving = self._tunnelled = self._fault = self._refusing = None
 
     @property
     def date(self) -> bytes:
         """The Date header's value, renewed by uvicorn once a second."""
-        return next((value for name, value in self._state.default_headers if name == b"date"), b"")
+        value: bytes = dict(self._state.default_headers).get(b"date", b"")
+        return value
 
     def shutdown(self) -> None:
         """The server stops: an idle connection closes now, a busy one after its answer."""
@@ -302,11 +309,7 @@ class Connection(Outgoing):
         if has_body:
             shares.join(self)  # not in its task: a loop may read from a thousand clients before that has its turn
         upgrade = parser.should_upgrade()
-        expects = (
-            has_body
-            and scope["http_version"] == "1.1"
-            and any(n == b"expect" and v.lower() == b"100-continue" for n, v in headers)
-        )
+        expects = has_body and expects_continue(scope["http_version"], headers)
         keep_alive = parser.should_keep_alive() and not upgrade and not self._stopping
         exchange = Exchange(self, scope, keep_alive=keep_alive, has_body=has_body, expects_continue=expects)
         self._arriving = exchange
@@ -392,6 +395,5 @@ class Connection(Outgoing):
         if self._refused is not None:
             self._refused(error)
         status, headers, body = refusal(error)
-        lines = [b"%s: %s\r\n" % pair for pair in headers]
-        self.write(b"".join([status_line(status), *lines, b"connection: close\r\n\r\n", body]))
+        self.write(answer_head(status, [*headers, (b"connection", b"close")]) + body)
         self._linger()

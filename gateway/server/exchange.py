@@ -188,7 +188,7 @@ class Exchange:
                 self._send_trailers(message.get("headers", ()))
             case "gateway.informational":
                 if not self.started and self.scope["http_version"] == "1.1":
-                    conn.write(_head(message["status"], message["headers"]))
+                    conn.write(answer_head(message["status"], message["headers"]))
             case "gateway.abort":
                 self._finish(abort=True)
             case other:
@@ -356,5 +356,6 @@ class Exchange:
         self._send_body(body, more=False)
 
 
-def _head(status: int, headers: Headers) -> bytes:
+def answer_head(status: int, headers: Headers) -> bytes:
+    """The head of an answer that needs nothing added to it."""
     return status_line(status) + b"".join(b"%s: %s\r\n" % pair for pair in headers) + b"\r\n"

@@ -79,6 +79,11 @@ def wants_tunnel(parser: httptools.HttpRequestParser, headers: Headers) -> bool:
     return websocket and version == "1.1"
 
 
+def expects_continue(version: str, headers: Headers) -> bool:
+    """Whether the client waits to be told to send its body (RFC 9110 section 10.1.1)."""
+    return version == "1.1" and any(n == b"expect" and v.lower() == b"100-continue" for n, v in headers)
+
+
 def head_without_upgrade(parser: httptools.HttpRequestParser, target: bytes, headers: Headers) -> bytes:
     """The head that `parser` has just read, written anew without its wish for another protocol."""
     lines = [parser.get_method(), b" ", target, b" HTTP/", parser.get_http_version().encode(), b"\r\n"]

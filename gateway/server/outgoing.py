@@ -16,6 +16,8 @@ _RESET = struct.pack("ii", 1, 0)
 class Outgoing(Stream):
     """What a connection writes, and how it ends."""
 
+    __slots__ = ("_blocked_since", "_closing", "_taken_at", "_transport", "_unsent")
+
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self._transport: asyncio.Transport
