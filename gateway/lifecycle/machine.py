@@ -16,7 +16,7 @@ NUMBERED = frozenset({e.AlarmRang, e.BecameReady, e.LostContact})
 
 
 class EngineMachine(Engine):
-    """The lifecycle of one engine. What changes it goes through `handle` and its short form, `admit_at_once`."""
+    """The lifecycle of one engine. What changes it goes through `handle`, or its short forms, `…_at_once`."""
 
     __slots__ = ("_handlers",)
 

@@ -120,7 +120,7 @@ class Supervisor(Sight):
     @property
     def ready_at(self) -> Address | None:
         """Where the engine listens, if it is ready now."""
-        return self._performer.address if self.phase is READY else None
+        return self._performer.address if self._machine.phase is READY else None
 
     def admit_at_once(self) -> Lease | None:
         """A lease without a block, if the engine is ready and has room for one more. Whoever gets it must leave."""
@@ -169,6 +169,8 @@ class Supervisor(Sight):
             self.learned.services.add(self._clock.monotonic() - since)
         if self._machine.policy.budgeted:
             self._last_used = self._clock.monotonic()
+        if served and self._machine.leave_at_once(ticket):
+            return
         event = e.RequestLeft(ticket, served)
         if commands := self._machine.handle(event):
             if self._machine.phase is self._phase_seen:

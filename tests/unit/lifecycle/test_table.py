@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -174,6 +175,28 @@ def test_the_short_form_of_an_arrival_does_what_the_long_one_would_or_nothing(ph
         else:
             assert state(short.machine) == before
             assert Admit(50) not in long.arrives(50)
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+@pytest.mark.parametrize("idle_after", [None, 60.0])
+@pytest.mark.parametrize("warm", [False, True])
+def test_the_short_form_of_a_departure_does_what_the_long_one_would_or_nothing(
+    phase: Phase, idle_after: float | None, *, warm: bool
+) -> None:
+    for situation in SITUATIONS[phase]:
+        tickets = [*situation().machine.waiting, *situation().machine.serving, *situation().machine.quiet, 99]
+        for ticket in tickets:
+            short, long = situation(), situation()
+            for engine in (short, long):
+                engine.machine.policy = dataclasses.replace(engine.machine.policy, idle_after=idle_after)
+                engine.machine.warm = warm
+                engine.machine.failures.count = 1
+            before = state(short.machine)
+            if short.machine.leave_at_once(ticket):
+                assert long.leaves(ticket) == []
+                assert state(short.machine) == state(long.machine)
+            else:
+                assert state(short.machine) == before
 
 
 def test_a_story_remembers_all_that_a_machine_remembers() -> None:

@@ -54,6 +54,8 @@ class World(Stagehand):
 
     def request_leaves(self, ticket: Ticket) -> None:
         ticket.left = True
+        if ticket.number % 3 and self.machine.leave_at_once(ticket.number):
+            return
         self.tell(e.RequestLeft(ticket.number))
 
     def connection_refused(self, ticket: Ticket) -> None:
