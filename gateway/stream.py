@@ -34,8 +34,9 @@ class Shares:
 
     def leave(self, connection: object) -> None:
         """None is any more; there may have been none."""
-        self._sharing.discard(connection)
-        self._divide()
+        if connection in self._sharing:
+            self._sharing.remove(connection)
+            self._divide()
 
     def _divide(self) -> None:
         each = min(self.MOST, max(self.LEAST, self.TOTAL // max(1, len(self._sharing)) // 4096 * 4096))

@@ -70,7 +70,8 @@ class Keyring:
         try:
             mark = mark_of(os.stat(self._path))  # noqa: PTH116 - on every request; a Path takes twice as long
         except FileNotFoundError:
-            self._gone()
+            if self._mark is not None or self._complaint is not None:
+                self._gone()
         except OSError as error:
             self.ever = True
             self._complain(f"{self._path} cannot be looked at: {error.strerror}")
@@ -101,7 +102,7 @@ class Keyring:
         _log.info("keys.read", keys=len(keys), revoked=sum(key.revoked is not None for key in keys))
 
     def _gone(self) -> None:
-        if self._mark is not None or self._keys:
+        if self._mark is not None:
             _log.warning("keys.gone", reason=f"{self._path} was removed: no key is valid any more")
         self._mark, self._keys, self._held, self._complaint = None, {}, {}, None
 

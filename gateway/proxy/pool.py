@@ -61,16 +61,18 @@ class Pool:
 
     def keep(self, upstream: Upstream, *, spare: bool = False) -> None:
         """Until somebody asks for it. A spare one is closed where there are some already."""
-        idle = self._idle.setdefault(upstream.address, deque())
+        idle = self._idle.get(upstream.address)
+        if idle is None:
+            idle = self._idle[upstream.address] = deque()
         if spare and len(idle) >= MOST_SPARE:
             upstream.close()
             return
-        upstream.idle_since = asyncio.get_running_loop().time()
+        upstream.idle_since = upstream.loop.time()
         idle.append(upstream)
         if len(idle) > self._most_idle:
             idle.popleft().close()
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._idle_timeout / 2, self._sweep)
+            self._timer = upstream.loop.call_later(self._idle_timeout / 2, self._sweep)
 
     def forget(self, upstream: Upstream) -> None:
         idle = self._idle.get(upstream.address)
