@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import queue
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Close
 from websockets.http11 import Request, Response
@@ -16,7 +19,7 @@ from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from tests.fixtures.gateway import Engine, Gateway, running_gateway
-from tests.fixtures.patience import PATIENCE
+from tests.fixtures.patience import LONG_PATIENCE, PATIENCE
 from tests.inprocess.websockets_client import opened
 
 
@@ -128,15 +131,27 @@ def test_an_end_without_a_close_frame_is_one_for_the_engine_too(before_ws: Gatew
 
 
 def test_messages_both_ways_at_once_do_not_block_each_other(before_ws: Gateway, ws_engine: WsEngine) -> None:
+    """With a client of asyncio: two of the library's ends with threads do not read while they send.
+
+    So they block each other, also without anything between them.
+    """
     block, count = os.urandom(64 * 1024), 200
-    with opened(before_ws) as client:
 
-        def send() -> None:
+    async def both_ways() -> None:
+        sock = socket.create_connection(("127.0.0.1", before_ws.port))
+        async with (
+            asyncio.timeout(LONG_PATIENCE),
+            connect("ws://whisper.test/ws", sock=sock, proxy=None, max_size=None, compression=None) as client,
+            asyncio.TaskGroup() as group,
+        ):
+
+            async def send() -> None:
+                for _ in range(count):
+                    await client.send(block)
+
+            group.create_task(send())
             for _ in range(count):
-                client.send(block)
+                assert await client.recv() == block
 
-        sender = threading.Thread(target=send)
-        sender.start()
-        assert all(client.recv(timeout=PATIENCE) == block for _ in range(count))
-        sender.join()
+    asyncio.run(both_ways())
     ws_engine.ends.get(timeout=PATIENCE)
