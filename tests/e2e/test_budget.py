@@ -114,7 +114,7 @@ def test_a_long_answer_is_not_cut_and_what_the_engine_takes_is_told(pair: Pair) 
         pair.gateway.until("one", phase="ready", serving=1)
         other = pool.submit(pair.get, "two")
         pair.gateway.until("two", phase="queued", waiting=1)
-        time.sleep(6 * TURN)
+        time.sleep(6 * TURN)  # what is shown is that nothing happens meanwhile
         assert pair.engines["two"].status == "created"
         httpx.get(f"{url(pair.engines['one'].container)}/tell?word=enough", timeout=LONG_PATIENCE)
         assert long.result().status_code == other.result().status_code == 200
